@@ -1,0 +1,47 @@
+"""gnomon: a job scheduler. Jobs from files, run on time, every decision kept and explained.
+
+The library: `Scheduler` runs jobs inside your application; `cron`, `every` and `at` say when; `next_fires` tells
+what a schedule means; `register_task` makes a task type of a function. Everything is imported when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gnomon.core.version import __version__
+
+if TYPE_CHECKING:
+    from gnomon.core.errors import Conflict, GnomonError, NotFound, Problem, Unavailable, UsageError
+    from gnomon.scheduler import Job, Run, Scheduler, at, cron, every, next_fires, register_task
+
+__all__ = [
+    "Conflict",
+    "GnomonError",
+    "Job",
+    "NotFound",
+    "Problem",
+    "Run",
+    "Scheduler",
+    "Unavailable",
+    "UsageError",
+    "__version__",
+    "at",
+    "cron",
+    "every",
+    "next_fires",
+    "register_task",
+]
+
+_ERRORS = frozenset({"Conflict", "GnomonError", "NotFound", "Problem", "Unavailable", "UsageError"})
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'gnomon' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module("gnomon.core.errors" if name in _ERRORS else "gnomon.scheduler"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,92 @@
+"""What everything on one database is made of, and how it is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gnomon.core.ports import Clock, Entropy, Store
+from gnomon.core.tasks import TaskTypes
+from gnomon.engine.context import Context
+from gnomon.engine.settings import EngineSettings
+from gnomon.executors.logs import Logs
+from gnomon.operations.context import Desk
+from gnomon.operations.settings import Settings, state_directory
+from gnomon.schedules import Kinds
+from gnomon.stores import open_store
+from gnomon.system.clock import SystemClock, SystemEntropy
+from gnomon.system.host import user_name
+from gnomon.tasks import TaskTypeCatalogue
+
+MEMORY = "sqlite:///:memory:"
+
+
+@dataclass(slots=True)
+class Parts:
+    """What everything on one database is made of."""
+
+    store: Store
+    clock: Clock
+    entropy: Entropy
+    kinds: Kinds
+    task_types: TaskTypes
+    logs: Logs
+    directory: Path
+    settings: Settings
+
+    def desk(self, actor: str | None = None, node_id: str = "desk") -> Desk:
+        """The operations, in the name of `actor` (default: the user of this process)."""
+        s = self.settings
+        engine = EngineSettings(
+            concurrency=s.concurrency,
+            drain_timeout_s=s.drain_timeout_s,
+            retention_days=s.retention_days,
+            retention_runs=s.retention_runs,
+            log_limit=s.log_limit,
+        )
+        context = Context(node_id, engine, self.kinds, self.task_types, self.entropy)
+        return Desk(self.store, self.clock, self.logs, context, actor or f"cli:{user_name()}", s.timezone)
+
+
+def registries() -> tuple[Kinds, TaskTypes]:
+    """Schedule kinds and task types; enough to read job files."""
+    return Kinds(), TaskTypeCatalogue()
+
+
+@contextlib.contextmanager
+def _temporary_directory() -> Iterator[Path]:
+    """Removed at the end by the process that made it: a forked child that ends must leave it to its parent."""
+    place, owner = tempfile.mkdtemp(prefix="gnomon-"), os.getpid()
+    try:
+        yield Path(place)
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def open_parts(settings: Settings, *, db: str | None = None, upgrade: bool = False) -> Iterator[Parts]:
+    """Open the database of `settings` (or `db`), and what lies beside it.
+
+    Args:
+        upgrade: bring an older schema up to date instead of refusing it.
+
+    Raises:
+        UsageError, Unavailable: the database cannot be used; says why and what to do.
+    """
+    url = db or settings.db
+    clock = SystemClock()
+    with contextlib.ExitStack() as stack:
+        directory = state_directory(url)
+        if directory is None:
+            directory = stack.enter_context(_temporary_directory())
+        store = open_store(url, clock, upgrade=upgrade)
+        stack.callback(store.close)
+        kinds, task_types = registries()
+        logs = Logs(directory / "attempts")
+        yield Parts(store, clock, SystemEntropy(), kinds, task_types, logs, directory, settings)

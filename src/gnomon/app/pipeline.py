@@ -1,0 +1,125 @@
+"""One job file as a pipeline: every job once, in the order of its dependencies, in a private database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gnomon.core.errors import Problem, UsageError
+from gnomon.core.model import Job
+from gnomon.core.ports import Transaction
+from gnomon.core.records import AttemptRecord, RunRecord, Source, SourceKind
+from gnomon.core.states import FINAL, State
+from gnomon.operations.definitions import upsert
+from gnomon.operations.runs import start_pipeline
+from gnomon.operations.settings import Settings
+
+from .parts import MEMORY, Parts, open_parts
+from .running import Running, running
+
+Watch = Callable[[Sequence[RunRecord]], None]
+ReadLog = Callable[[str, int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineResult:
+    """`runs` in the order of their dependencies; `ok` if none failed or was cancelled.
+
+    `logs`: the output of each run's last attempt. `attempts`: of each run that began.
+    """
+
+    runs: tuple[RunRecord, ...]
+    logs: Mapping[str, bytes]
+    attempts: Mapping[str, tuple[AttemptRecord, ...]]
+
+    @property
+    def ok(self) -> bool:
+        return all(run.state in (State.SUCCEEDED, State.SKIPPED) for run in self.runs)
+
+
+def run_file(
+    settings: Settings,
+    jobs: Sequence[Job],
+    path: Path,
+    *,
+    pools: dict[str, int] | None = None,
+    watch: Watch = lambda runs: None,
+    interrupted: threading.Event | None = None,
+) -> PipelineResult:
+    """Run `jobs` to their end; their schedules do not matter.
+
+    Args:
+        path: where they come from, for their records.
+        watch: called with all runs whenever some changed, from this thread.
+        interrupted: when set, everything is cancelled (and stopped) before this returns.
+
+    Raises:
+        UsageError: there is no enabled job to begin with.
+    """
+    stripped = [replace(job, schedules=(), catch_up=job.catch_up) for job in jobs]
+    roots = [job.job_id for job in stripped if not job.depends_on]
+    if not any(job.enabled for job in stripped):
+        raise UsageError(
+            Problem("nothing_to_run", f"{path} has no enabled job", hint="`gnomon validate` lists its jobs")
+        )
+    with open_parts(settings, db=MEMORY) as parts, running(parts, jobs=None) as node:
+        flow_id = _load(parts, node, stripped, roots, path, pools or {})
+        node.start()
+        steps = _steps(stripped)
+        runs = _follow(parts, node, flow_id, steps, watch, interrupted or threading.Event())
+        last = {run.id: parts.logs.read(run.id, run.attempts, 0, settings.log_limit)[0] for run in runs if run.attempts}
+        attempts = parts.store.read(lambda r: r.attempts([run.id for run in runs]))
+        return PipelineResult(tuple(runs), last, attempts)
+
+
+def _load(parts: Parts, node: Running, jobs: Sequence[Job], roots: list[str], path: Path, pools: dict[str, int]) -> str:
+    now = parts.clock.now()
+
+    def work(tx: Transaction) -> None:
+        tx.put_pools(pools, "files")
+        for job in jobs:
+            upsert(tx, node.desk.planner, job, Source(SourceKind.FILE, str(path)), now)
+
+    parts.store.write(work)
+    return start_pipeline(parts.desk(), roots)
+
+
+def _steps(jobs: Sequence[Job]) -> dict[str, int]:
+    """How many upstreams lie one behind the other before each job (there are no cycles)."""
+    steps: dict[str, int] = {}
+    upstreams = {job.job_id: [d.job for d in job.depends_on] for job in jobs}
+    for _ in jobs:
+        before = dict(steps)
+        steps = {job: 1 + max((steps.get(u, 0) for u in above), default=0) for job, above in upstreams.items()}
+        if steps == before:
+            break
+    return steps
+
+
+def _follow(
+    parts: Parts,
+    node: Running,
+    flow_id: str,
+    steps: Mapping[str, int],
+    watch: Watch,
+    interrupted: threading.Event,
+) -> list[RunRecord]:
+    """Until no run of the flow is active."""
+    seen: list[RunRecord] = []
+    cancelled = False
+    while True:
+        runs = sorted(parts.store.read(lambda r: r.flow(flow_id)), key=lambda run: steps.get(run.job_id, 0))
+        if runs != seen:
+            watch(runs)
+            seen = runs
+        if all(run.state in FINAL for run in runs) and node.idle():
+            return runs
+        if node.failure is not None:
+            raise node.failure
+        if interrupted.wait(0.05) and not cancelled:
+            node.cancel_all()
+            cancelled = True
+        elif cancelled:
+            threading.Event().wait(0.05)

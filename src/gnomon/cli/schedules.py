@@ -1,0 +1,194 @@
+"""`gnomon schedules …`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from gnomon.core.errors import Conflict, usage
+
+from . import command as shared
+from .choosing import confirm, known_job
+from .command import command, group
+from .jobs import nothing_yet
+from .output import local_time, print_fields, print_json, print_page, print_table, state_text
+from .session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.text import Text
+
+    from gnomon.operations.context import Desk
+
+app = group("Schedule entries: list, show, edit, pause, resume, reset, delete.")
+Id = Annotated[
+    str, typer.Argument(metavar="SCHEDULE", help="Id of the entry; a job's, if it has one.", show_default=False)
+]
+Ids = Annotated[list[str], typer.Argument(metavar="SCHEDULE…", help="Ids of entries.", show_default=False)]
+
+
+@command(app, "list")
+def list_(
+    session: Session,
+    job: shared.Job = None,
+    paused: Annotated[bool | None, typer.Option("--paused/--not-paused", help="Only paused ones, or others.")] = None,
+    limit: shared.Limit = 50,
+    cursor: shared.Cursor = None,
+) -> None:
+    """Schedule entries of all jobs."""
+    from gnomon.core.records import ScheduleFilter
+    from gnomon.operations.schedules import list_schedules
+
+    if nothing_yet(session):
+        return
+    with session.desk() as desk:
+        if job is not None:
+            known_job(desk, job)
+        page = list_schedules(desk, ScheduleFilter(job, paused), limit, cursor)
+    if print_page(page, session.json):
+        return
+    columns = ("schedule", "state", "rule", "timezone", f"next fire ({session.settings.timezone})")
+    print_table(
+        columns,
+        [_row(cast(dict[str, Any], entry), session) for entry in page.items],
+        flexible=("rule",),
+        optional=("timezone",),
+    )
+
+
+def _state(entry: Mapping[str, Any]) -> Text:
+    return state_text("paused" if entry["paused"] else "ok" if entry["enabled"] else "disabled")
+
+
+def _row(entry: Mapping[str, Any], session: Session) -> tuple[object, ...]:
+    next_ = local_time(entry["next_fire_at"], session.zone)
+    return entry["id"], _state(entry), entry["rule"], entry["timezone"], next_
+
+
+@command(app, "show")
+def show(session: Session, schedule: Id) -> None:
+    """One entry."""
+    from gnomon.operations.schedules import show_schedule
+
+    with session.desk() as desk:
+        _print(session, show_schedule(desk, schedule))
+
+
+def _print(session: Session, entry: Any) -> None:
+    if session.json:
+        print_json(entry)
+        return
+    print_fields(
+        {
+            "schedule": entry["id"],
+            "state": _state(entry),
+            "job": entry["job_id"],
+            "rule": entry["rule"],
+            "timezone": entry["timezone"],
+            "paused by": entry["paused_by"],
+            "next fire": local_time(entry["next_fire_at"], session.zone),
+            "first seen": local_time(entry["anchor"], session.zone),
+            "times are in": session.settings.timezone,
+        }
+    )
+
+
+@command(app, "edit")
+def edit(
+    session: Session,
+    schedule: Id,
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Anything a schedule: takes.", show_default=False)],
+) -> None:
+    """Give an entry that no file owns another rule."""
+    from gnomon.operations.fires import schedule_value
+    from gnomon.operations.schedules import edit_schedule
+
+    with session.desk() as desk:
+        _print(session, edit_schedule(desk, schedule, schedule_value(rule)))
+
+
+@command(app, "pause")
+def pause(session: Session, schedule: Ids) -> None:
+    """No more fires of these entries until resumed."""
+    from gnomon.operations.schedules import pause_schedule
+
+    with session.desk() as desk:
+        _changed(session, [pause_schedule(desk, one) for one in schedule], "paused")
+
+
+@command(app, "resume")
+def resume(session: Session, schedule: Ids) -> None:
+    """Fire again, from now on."""
+    from gnomon.operations.schedules import resume_schedule
+
+    with session.desk() as desk:
+        _changed(session, [resume_schedule(desk, one) for one in schedule], "resumed")
+
+
+@command(app, "reset")
+def reset(session: Session, schedule: Ids) -> None:
+    """After the clock was set wrongly: the next fire is the first from now on, whatever was decided before."""
+    from gnomon.operations.schedules import reset_schedule
+
+    with session.desk() as desk:
+        _changed(session, [reset_schedule(desk, one) for one in schedule], "reset")
+
+
+def _changed(session: Session, entries: list[Any], what: str) -> None:
+    if session.json:
+        print_json(entries)
+    else:
+        for entry in entries:
+            print(f"{entry['id']} is {what}")
+
+
+@command(app, "delete")
+def delete(
+    session: Session,
+    schedule: Annotated[list[str] | None, typer.Argument(metavar="SCHEDULE…", help="Ids of entries.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every entry; what files own is kept, and reported.")] = False,
+    yes: shared.Yes = False,
+) -> None:
+    """Delete entries that no file owns; their jobs stay."""
+    from gnomon.operations.schedules import delete_schedule, show_schedule
+
+    if bool(schedule) == all_:
+        raise usage("nothing_named", "name schedule entries, or say --all", hint="`gnomon schedules list` shows them")
+    deleted: list[str] = []
+    kept: list[dict[str, str]] = []
+    with session.desk() as desk:
+        ids = (
+            _all_ids(desk) if all_ else [cast(dict[str, Any], show_schedule(desk, one))["id"] for one in schedule or ()]
+        )
+        confirm(f"delete {'all ' if all_ else ''}{len(ids)} schedule entries", yes)
+        for one in ids:
+            try:
+                delete_schedule(desk, one)
+                deleted.append(one)
+            except Conflict as error:
+                if not all_:
+                    raise
+                kept.append({"id": one, "reason": error.problems[0].message})
+    if session.json:
+        print_json({"deleted": deleted, "kept": kept})
+        return
+    for one in deleted:
+        print(f"{one} is deleted")
+    for item in kept:
+        print(f"{item['id']} is kept: {item['reason']}")
+
+
+def _all_ids(desk: Desk) -> list[str]:
+    from gnomon.core.records import ScheduleFilter
+    from gnomon.operations.schedules import list_schedules
+
+    ids: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = list_schedules(desk, ScheduleFilter(), 1000, cursor)
+        ids += [cast(dict[str, Any], entry)["id"] for entry in page.items]
+        cursor = page.next
+        if cursor is None:
+            return ids

@@ -1,0 +1,283 @@
+"""What the engine and the operations ask of the outside world: store, clock, entropy, logs.
+
+A store keeps facts and never decides. All decisions about one set of facts are made and applied inside
+one `Store.write`, so the facts cannot change in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from .model import Job
+from .records import (
+    Activity,
+    AttemptRecord,
+    AuditRecord,
+    Change,
+    FileRecord,
+    JobFilter,
+    JobRecord,
+    LeaderRecord,
+    NodeRecord,
+    Page,
+    RunFilter,
+    RunRecord,
+    ScheduleFilter,
+    ScheduleRecord,
+    SkipRecord,
+)
+from .states import State
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The only way to learn the time."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware UTC. May jump."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back; only differences mean anything."""
+
+
+class Entropy(Protocol):
+    """The only source of randomness."""
+
+    def bits(self, count: int) -> int:
+        """A number of `count` random bits."""
+
+    def uniform(self) -> float:
+        """A number in [0, 1)."""
+
+
+class Logs(Protocol):
+    """Captured output of attempts."""
+
+    def read(self, run_id: str, number: int, offset: int = 0, limit: int = 1 << 20) -> tuple[bytes, int]:
+        """Up to `limit` bytes from `offset`, and the offset to go on from. Unknown attempt: empty."""
+
+    def size(self, run_id: str, number: int) -> int:
+        """Bytes kept so far."""
+
+    def delete(self, run_id: str, number: int) -> None:
+        """Remove it. Idempotent."""
+
+
+class Reader(Protocol):
+    """Questions. Lists come in the stated order; unknown ids give None or are left out."""
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """The job, retired or not."""
+
+    def jobs(self, where: JobFilter, limit: int = 50, cursor: str | None = None) -> Page[JobRecord]:
+        """Jobs by id."""
+
+    def jobs_by_id(self, job_ids: Collection[str]) -> Mapping[str, JobRecord]:
+        """Those of `job_ids` that exist, retired ones included."""
+
+    def definition(self, job_id: str, version: int) -> Job | None:
+        """A definition as it was; kept as long as a run refers to it."""
+
+    def definitions(self, keys: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], Job]:
+        """The same for many `(job_id, version)` at once."""
+
+    def downstream(self, job_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the jobs that depend directly on each (not retired ones), sorted."""
+
+    def schedule(self, schedule_id: str) -> ScheduleRecord | None: ...
+
+    def schedules(self, where: ScheduleFilter, limit: int = 50, cursor: str | None = None) -> Page[ScheduleRecord]:
+        """Entries by id."""
+
+    def schedules_of(self, job_ids: Collection[str]) -> Mapping[str, tuple[ScheduleRecord, ...]]:
+        """The entries of each job, by position."""
+
+    def due_schedules(self, now: datetime, limit: int) -> Sequence[ScheduleRecord]:
+        """Entries with `due_at <= now`, earliest first."""
+
+    def next_due_at(self) -> datetime | None:
+        """The earliest `due_at` of all entries."""
+
+    def run(self, run_id: str) -> RunRecord | None: ...
+
+    def run_by_prefix(self, prefix: str) -> Sequence[str]:
+        """At most two ids that begin with `prefix`."""
+
+    def run_by_key(self, run_key: str) -> RunRecord | None: ...
+
+    def runs(self, where: RunFilter, limit: int = 50, cursor: str | None = None) -> Page[RunRecord]:
+        """Runs, newest due_at first. A filter without an index reads at most 20,000 rows a page."""
+
+    def runs_by_id(self, run_ids: Collection[str]) -> Mapping[str, RunRecord]: ...
+
+    def active_runs(self, job_id: str) -> Sequence[RunRecord]:
+        """Its runs that are not over, oldest due first."""
+
+    def activity(self, job_ids: Collection[str]) -> Mapping[str, Activity]:
+        """Counts of active runs of each job that has any."""
+
+    def waiting_flows(self, flow_ids: Collection[str]) -> Collection[str]:
+        """Those of `flow_ids` in which a run waits that joined them (not the run a flow is named after)."""
+
+    def flow(self, flow_id: str) -> Sequence[RunRecord]:
+        """All runs of a flow, by (due_at, id)."""
+
+    def queued(self, queues: Collection[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
+        """Runs in state queued, by (priority descending, due_at, id), those behind `after` if given."""
+
+    def arriving(self, now: datetime, limit: int) -> Sequence[RunRecord]:
+        """Runs in scheduled or retry_wait with `available_at <= now`, earliest first."""
+
+    def next_available_at(self) -> datetime | None:
+        """The earliest `available_at` of runs in scheduled or retry_wait."""
+
+    def expiring(self, now: datetime, limit: int) -> Sequence[RunRecord]:
+        """Runs that have never started (scheduled, waiting, queued with no attempt) with `deadline_at <= now`."""
+
+    def next_deadline_at(self) -> datetime | None: ...
+
+    def cancelling(self, limit: int) -> Sequence[RunRecord]:
+        """Active runs with a cancel request."""
+
+    def pool_use(self, pools: Collection[str]) -> Mapping[str, int]:
+        """Slots taken in each pool by runs that are running."""
+
+    def pool_sizes(self) -> Mapping[str, int]:
+        """Declared pools."""
+
+    def starts_since(self, job_id: str, since: datetime) -> Sequence[datetime]:
+        """Claim times of the job's attempts after `since`, oldest first (for rate limits)."""
+
+    def attempts(self, run_ids: Collection[str]) -> Mapping[str, tuple[AttemptRecord, ...]]:
+        """Attempts of each run, by number."""
+
+    def attempt(self, run_id: str, number: int) -> AttemptRecord | None: ...
+
+    def live_attempts(self, node_id: str) -> Sequence[AttemptRecord]:
+        """Attempts of that node without an outcome."""
+
+    def live_count(self, node_id: str) -> int: ...
+
+    def live_by_executor(self, node_id: str) -> Mapping[str, int]:
+        """`live_count`, for each executor that has any."""
+
+    def skips(
+        self, job_id: str, since: datetime | None = None, until: datetime | None = None, limit: int = 50
+    ) -> Sequence[SkipRecord]:
+        """Skips whose stretch touches [since, until], newest first."""
+
+    def nodes(self) -> Sequence[NodeRecord]:
+        """Nodes that have not stopped in order, and those that did in the last day."""
+
+    def leader(self) -> LeaderRecord | None: ...
+
+    def files(self) -> Sequence[FileRecord]:
+        """Job files by path."""
+
+    def setting(self, name: str) -> str | None:
+        """A small value gnomon remembers (zone data version, a guard's confirmation, …)."""
+
+    def audit(self, limit: int = 50) -> Sequence[AuditRecord]:
+        """Newest first."""
+
+    def changes(self, after_seq: int, limit: int = 1000) -> Sequence[Change]:
+        """Commits after `after_seq`, in order. Kept for an hour."""
+
+    def last_change(self) -> int:
+        """The newest `seq`, 0 if none."""
+
+
+class Transaction(Reader, Protocol):
+    """Questions and writes in one atomic step. Writes report conflicts, they never raise for them."""
+
+    def insert_job(self, record: JobRecord) -> None:
+        """Add or replace the row of a job and remember its definition under (job_id, version)."""
+
+    def update_job(self, record: JobRecord) -> None:
+        """Write everything but the definition."""
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove the job, its schedules, definitions and skips. Its runs must have been removed before."""
+
+    def put_schedules(self, records: Sequence[ScheduleRecord]) -> None:
+        """Add or replace entries, whatever their revision."""
+
+    def advance_schedules(self, records: Sequence[ScheduleRecord]) -> Collection[str]:
+        """Write cursor, due_at and pause of entries whose stored revision is `record.revision`; the stored
+        revision grows by one. Returns the ids of those that had another: nothing of them was written."""
+
+    def delete_schedules(self, schedule_ids: Collection[str]) -> None: ...
+
+    def insert_runs(self, records: Sequence[RunRecord]) -> Collection[str]:
+        """Add runs. Returns the ids of those whose run_key exists already: they were not added."""
+
+    def update_runs(self, changes: Sequence[tuple[RunRecord, State]]) -> Collection[str]:
+        """Write each run if its stored state is the given one. Returns the ids where it was not.
+
+        Its identity never changes: id, job_id, run_key, cause, schedule_id, fire_at, due_at, created_at, actor
+        and retry_of keep what `insert_runs` wrote."""
+
+    def delete_runs(self, run_ids: Collection[str]) -> None:
+        """Remove runs and their attempts."""
+
+    def insert_attempts(self, records: Sequence[AttemptRecord]) -> None: ...
+
+    def update_attempts(
+        self, records: Sequence[AttemptRecord], *, token: Mapping[tuple[str, int], int] | None = None
+    ) -> Collection[tuple[str, int]]:
+        """Write each attempt if it is live and its stored token is the record's (or `token[run_id, number]`,
+        for a takeover that changes the token). Returns the keys of those refused."""
+
+    def next_token(self) -> int:
+        """A fencing number greater than any given before."""
+
+    def insert_skips(self, records: Sequence[SkipRecord]) -> None:
+        """Add skips; one whose (schedule_id, first_at) exists is left out."""
+
+    def put_node(self, record: NodeRecord) -> None: ...
+
+    def put_leader(self, record: LeaderRecord) -> None: ...
+
+    def put_files(self, records: Sequence[FileRecord]) -> None: ...
+
+    def delete_files(self, paths: Collection[str]) -> None: ...
+
+    def put_setting(self, name: str, value: str | None) -> None:
+        """Remember, or forget with None."""
+
+    def put_pools(self, sizes: Mapping[str, int], owner: str) -> None:
+        """Replace the pools that `owner` (a file path, "settings") declares."""
+
+    def add_audit(self, records: Sequence[AuditRecord]) -> None: ...
+
+    def prune(
+        self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int
+    ) -> Sequence[tuple[str, int]]:
+        """Remove finished runs due before `runs_before` or beyond the newest `runs_per_job` of their job, old
+        skips and changes, and definitions nobody refers to; at most `limit` runs. Returns the removed attempts."""
+
+
+class Store(Protocol):
+    """Durable facts. Safe to use from several threads."""
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a transaction, alone, and return its value once it is durable (fsync).
+
+        Concurrent calls may share one commit. If `work` raises, nothing of it is kept and the error is raised
+        here. `work` may be called again after a rollback and must have no effect but through its argument.
+
+        Raises:
+            Unavailable: disk full, read-only, locked for too long. Nothing of `work` was kept.
+        """
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Run `work` on a consistent snapshot."""
+
+    def data_version(self) -> int:
+        """A number that differs whenever another process or thread has committed since; cheap (microseconds)."""
+
+    def close(self) -> None:
+        """Idempotent."""

@@ -1,0 +1,36 @@
+"""What a step wants done once its transaction is durable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gnomon.core.attempts import Adoption, AttemptSpec, Ended
+
+
+@dataclass(slots=True)
+class Acts:
+    """Collected while deciding, carried out after the commit; thrown away if the commit fails.
+
+    Attributes:
+        start, adopt: per executor name.
+        cancel, forget: (executor name, run id, attempt number).
+        stillborn: ends of attempts that could not even be described to an executor.
+        log: lines for the service log: (level, text).
+        started_up: the runs of a node's start were made.
+        wake_at: when the next step is needed at the latest.
+    """
+
+    start: list[tuple[str, AttemptSpec]] = field(default_factory=list)
+    adopt: list[tuple[str, Adoption]] = field(default_factory=list)
+    cancel: list[tuple[str, str, int]] = field(default_factory=list)
+    forget: list[tuple[str, str, int]] = field(default_factory=list)
+    stillborn: list[Ended] = field(default_factory=list)
+    log: list[tuple[int, str]] = field(default_factory=list)
+    started_up: bool = False
+    wake_at: datetime | None = None
+
+    def wake(self, at: datetime | None) -> None:
+        """Ask for a step at `at`, or earlier."""
+        if at is not None and (self.wake_at is None or at < self.wake_at):
+            self.wake_at = at

@@ -1,0 +1,56 @@
+"""Keeps the store small: old runs, skips and changes go, in small batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gnomon.core.attempts import Executor
+from gnomon.core.ports import Logs, Store
+
+from .settings import EngineSettings
+
+BATCH = 500
+PERIOD = timedelta(minutes=1)
+CHANGES_KEPT = timedelta(hours=1)
+SWEEP = timedelta(minutes=10)
+"""How often, and from what age on, executors are asked for what they keep of attempts that ended long ago."""
+
+
+@dataclass(slots=True)
+class Janitor:
+    """Removes what retention no longer wants, and the logs of it. Runs in its own transactions."""
+
+    settings: EngineSettings
+    next_at: datetime | None = None
+    swept_at: datetime | None = None
+
+    def step(self, store: Store, logs: Logs, now: datetime) -> None:
+        """One batch; the next comes at once while there is more, else in a minute."""
+        if self.next_at is not None and now < self.next_at <= now + PERIOD:
+            return
+        removed = store.write(
+            lambda tx: tx.prune(
+                runs_before=now - timedelta(days=self.settings.retention_days),
+                runs_per_job=self.settings.retention_runs,
+                changes_before=now - CHANGES_KEPT,
+                limit=BATCH,
+            )
+        )
+        for run_id, number in removed:
+            logs.delete(run_id, number)
+        self.next_at = now + (PERIOD if len(removed) < BATCH else timedelta(0))
+
+    def sweep(self, store: Store, executors: Iterable[Executor], now: datetime) -> None:
+        """Have executors forget attempts whose end is durable: a crash may have come between the two."""
+        if self.swept_at is not None and now - self.swept_at < SWEEP:
+            return
+        self.swept_at = now
+        for executor in executors:
+            kept = executor.leftovers(now - SWEEP)
+            known = store.read(lambda r, kept=kept: r.attempts({run_id for run_id, _ in kept})) if kept else {}  # type: ignore[misc]
+            live = {(a.run_id, a.number) for some in known.values() for a in some if a.outcome is None}
+            for run_id, number in kept:
+                if (run_id, number) not in live:
+                    executor.forget(run_id, number)

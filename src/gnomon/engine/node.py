@@ -1,0 +1,222 @@
+"""One step of a scheduler node: decide, commit, act."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gnomon.core import lifecycle
+from gnomon.core.attempts import Event, Executor
+from gnomon.core.ports import Clock, Logs, Store, Transaction
+from gnomon.core.records import NodeRecord, RunRecord
+from gnomon.core.states import FINAL, State
+
+from .acts import Acts
+from .context import Context
+from .dispatcher import Dispatcher
+from .elector import Elector
+from .intake import Intake
+from .janitor import PERIOD, Janitor
+from .performer import Performer
+from .planner import Planner
+from .progress import Progress
+from .reaper import Reaper
+
+logger = logging.getLogger("gnomon")
+BACKWARDS = timedelta(hours=3)
+
+
+class Inbox:
+    """Where executors leave their reports, from any thread."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._events: list[Event] = []
+        self.wake = wake
+
+    def put(self, event: Event) -> None:
+        with self._lock:
+            self._events.append(event)
+        self.wake()
+
+    def take(self) -> list[Event]:
+        with self._lock:
+            events, self._events = self._events, []
+            return events
+
+    def put_back(self, events: list[Event]) -> None:
+        """Events whose transaction failed: they come first next time."""
+        with self._lock:
+            self._events = events + self._events
+
+    def peek(self) -> list[Event]:
+        """What is there, left where it is."""
+        with self._lock:
+            return list(self._events)
+
+    def __bool__(self) -> bool:
+        return bool(self._events)
+
+
+@dataclass(slots=True)
+class Node:
+    """The services of one scheduler process and the order in which they are asked.
+
+    `dead_nodes` tells which registered nodes are known to be gone (their lock file is free).
+    """
+
+    context: Context
+    store: Store
+    clock: Clock
+    logs: Logs
+    executors: Mapping[str, Executor]
+    record: NodeRecord
+    dead_nodes: Callable[[Collection[NodeRecord]], Collection[str]] = lambda nodes: ()
+    wake: Callable[[], None] = lambda: None
+    inbox: Inbox = field(init=False)
+    elector: Elector = field(init=False)
+    planner: Planner = field(init=False)
+    intake: Intake = field(init=False)
+    progress: Progress = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
+    reaper: Reaper = field(init=False)
+    janitor: Janitor = field(init=False)
+    performer: Performer = field(init=False)
+    draining: bool = False
+    startup_pending: bool = False
+    _latest: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.inbox = Inbox(self.wake)
+        self.elector = Elector(self.context, self.record)
+        self.planner = Planner(self.context)
+        self.intake = Intake(self.context)
+        self.progress = Progress(self.context)
+        self.dispatcher = Dispatcher(self.context)
+        self.reaper = Reaper(self.context, self.record.host)
+        self.janitor = Janitor(self.context.settings)
+        self.performer = Performer(self.executors, self.clock, self.inbox.put)
+
+    def open(self) -> None:
+        """Register, so that others know this node; executors may report from now on."""
+        self.store.write(lambda tx: tx.put_node(self.record))
+        for executor in self.executors.values():
+            executor.open(self.inbox.put)
+
+    def step(self) -> datetime | None:
+        """Do everything that is due now; returns when the next step is needed at the latest.
+
+        Raises:
+            Unavailable: the store cannot be written; nothing was done and no report is lost.
+        """
+        now = self.clock.now()
+        self._watch_clock(now)
+        dead = set(self.dead_nodes(self.store.read(lambda r: list(r.nodes()))))
+        events = self.inbox.take()
+        try:
+            acts = self.store.write(lambda tx: self._decide(tx, events, now, dead))
+        except BaseException:
+            self.inbox.put_back(events)
+            self.elector.doubt()
+            self.performer.in_doubt = True
+            raise
+        self.performer.in_doubt = False
+        if acts.started_up:
+            self.startup_pending = False
+        self.performer.perform(acts)
+        if self.elector.leading and self.context.settings.housekeeping:
+            self._clean(now)
+            acts.wake(self.janitor.next_at)
+        if self.inbox:
+            acts.wake(now)
+        return acts.wake_at
+
+    def _decide(self, tx: Transaction, events: list[Event], now: datetime, dead: Collection[str]) -> Acts:
+        """All decisions of a step, in one transaction. May be called again after a rollback."""
+        acts = Acts()
+        leads = self.elector.step(tx, now, dead, acts)
+        ended = self.intake.step(tx, events, now, acts)
+        self.reaper.step(tx, now, dead, acts)
+        self.reaper.reclaim(tx, self.record, self.performer.missing(tx, self.context.node_id), now, acts)
+        if self.startup_pending:
+            self.planner.startup(tx, now)
+            acts.started_up = True
+        if leads:
+            ended += _expire(tx, now, acts)  # first: a run that gave up must not count as an overlap
+            ended += self.planner.step(tx, now, acts)
+        self.progress.step(tx, ended, now, acts)
+        _arrive(tx, now, acts)
+        if not self.draining:
+            self.dispatcher.step(tx, now, acts)
+        self._collect_cancels(tx, acts)
+        return acts
+
+    def _clean(self, now: datetime) -> None:
+        """Housekeeping; it may fail (a log that cannot be removed) without keeping jobs from running."""
+        try:
+            self.janitor.step(self.store, self.logs, now)
+            self.janitor.sweep(self.store, self.executors.values(), now)
+        except Exception as error:
+            logger.warning("housekeeping failed, trying again in a minute: %s", error)
+            self.janitor.next_at = now + PERIOD
+
+    def _collect_cancels(self, tx: Transaction, acts: Acts) -> None:
+        running = {run.id: run for run in tx.cancelling(1000) if run.state is State.RUNNING}
+        for attempts in tx.attempts(running.keys()).values() if running else ():
+            for a in attempts:
+                if a.outcome is None and a.node_id == self.context.node_id:
+                    acts.cancel.append((a.executor, a.run_id, a.number))
+
+    def _watch_clock(self, now: datetime) -> None:
+        if self._latest is not None and self._latest - now > BACKWARDS:
+            logger.error(
+                "the clock was set back from %s to %s: schedules keep their cursor and wait; "
+                "`gnomon schedules reset ID` starts one anew",
+                self._latest.isoformat(),
+                now.isoformat(),
+            )
+            self._latest = now
+        self._latest = now if self._latest is None else max(self._latest, now)
+
+    def leave(self) -> None:
+        """Stop owning anything: what still runs goes on and waits for a successor."""
+        for executor in self.executors.values():
+            executor.detach()
+        events = self.inbox.take()
+        now = self.clock.now()
+
+        def last(tx: Transaction) -> Acts:
+            acts = Acts()
+            self.progress.step(tx, self.intake.step(tx, events, now, acts), now, acts)
+            self.elector.leave(tx, now)
+            return acts
+
+        for level, text in self.store.write(last).log:
+            logger.log(level, "%s", text)
+
+
+def _expire(tx: Transaction, now: datetime, acts: Acts) -> list[RunRecord]:
+    """Skip what has not started by its deadline; what waited in vain for upstreams has failed."""
+    late = tx.expiring(now, 1000)
+    changes = [(_expired(run, now), run.state) for run in late]
+    refused = set(tx.update_runs(changes)) if changes else set()
+    acts.wake(tx.next_deadline_at())
+    return [run for run, _ in changes if run.state in FINAL and run.id not in refused]
+
+
+def _expired(run: RunRecord, now: datetime) -> RunRecord:
+    if run.state is State.WAITING and run.schedule_id is not None:
+        text = f"waited until {run.deadline_at} for {run.waiting_for or 'its upstreams'}"
+        return lifecycle.fail(run, now, "dependencies_not_met", text)
+    return lifecycle.skip(run, now, "deadline", f"not started by its start_deadline, {run.deadline_at}")
+
+
+def _arrive(tx: Transaction, now: datetime, acts: Acts) -> None:
+    """Bring to the queue what waited for its time."""
+    arriving = tx.arriving(now, 1000)
+    if arriving:
+        tx.update_runs([(lifecycle.arrive(run, now), run.state) for run in arriving])
+    acts.wake(tx.next_available_at())

@@ -1,0 +1,145 @@
+"""What the end of runs means for others: downstream runs of their flow, the failure streak of their job."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from gnomon.core import lifecycle
+from gnomon.core.flows import Verdict, judge, judge_window, newest_of
+from gnomon.core.model import Job
+from gnomon.core.ports import Transaction
+from gnomon.core.records import Cause, RunFilter, RunRecord
+from gnomon.core.states import FINAL, State
+
+from .acts import Acts
+from .context import Context
+
+TICK = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Follows the ends of runs until nothing more follows from them."""
+
+    context: Context
+
+    def step(self, tx: Transaction, ended: Sequence[RunRecord], now: datetime, acts: Acts) -> None:
+        """Release or skip what waited for `ended`, and what waited for that in turn; count failures."""
+        todo = list(ended)
+        while todo:
+            self._streaks(tx, todo, now, acts)
+            flows = {*tx.waiting_flows({run.flow_id for run in todo}), *_joins(tx, todo)}
+            flows |= {run.flow_id for run in todo if run.state is State.WAITING}
+            todo = [skipped for flow_id in sorted(flows) for skipped in self._flow(tx, flow_id, now)]
+
+    def _flow(self, tx: Transaction, flow_id: str, now: datetime) -> list[RunRecord]:
+        """Judge every waiting run of a flow; returns those that will never run."""
+        members = tx.flow(flow_id)
+        waiting = [run for run in members if run.state is State.WAITING]
+        if not waiting:
+            return []
+        newest = newest_of(members)
+        definitions = self.context.definitions.of(tx, waiting)
+        changes: list[RunRecord] = []
+        for run in waiting:
+            job = definitions.get((run.job_id, run.version))
+            if job is None:
+                text = f"version {run.version} of job {run.job_id} is not in the database"
+                changes.append(lifecycle.skip(run, now, "definition_missing", text))
+                continue
+            own = run.schedule_id is not None
+            if own:
+                judgement = judge_window(job.depends_on, self._window(tx, run, job), job.restarts)
+            else:
+                judgement = judge(job.depends_on, {**_outside(tx, run, job, newest.keys()), **newest})
+            match judgement.verdict:
+                case Verdict.GO:
+                    changes.append(_released(run, job, now))
+                case Verdict.NEVER if own:
+                    changes.append(lifecycle.fail(run, now, judgement.reason, judgement.text))
+                case Verdict.NEVER:
+                    changes.append(lifecycle.skip(run, now, judgement.reason, judgement.text))
+                case Verdict.WAIT:
+                    if run.waiting_for != judgement.text:
+                        changes.append(replace(run, waiting_for=judgement.text))
+        refused = set(tx.update_runs([(run, State.WAITING) for run in changes])) if changes else set()
+        return [run for run in changes if run.state in FINAL and run.id not in refused]
+
+    def _window(self, tx: Transaction, run: RunRecord, job: Job) -> dict[str, list[RunRecord]]:
+        """The runs of each upstream due in (previous fire, this fire], and their repetitions, oldest first."""
+        fire = run.fire_at or run.due_at
+        entry = tx.schedule(run.schedule_id or "")
+        rule = None if entry is None else self.context.rules.of(entry)
+        before = None if rule is None else rule.latest(fire - TICK)
+        found: dict[str, list[RunRecord]] = {}
+        for dependency in job.depends_on:
+            where = RunFilter(
+                job_id=dependency.job, since=None if before is None else before.at + TICK, until=fire + TICK
+            )
+            newest = tx.runs(where, limit=1).items
+            if newest:
+                mates = [r for r in tx.flow(newest[0].flow_id) if r.job_id == dependency.job]
+                found[dependency.job] = sorted(mates, key=lambda r: (r.created_at, r.id))
+        return found
+
+    def _streaks(self, tx: Transaction, ended: Sequence[RunRecord], now: datetime, acts: Acts) -> None:
+        """Count failures in a row, and pause a job that has too many."""
+        counted = [run for run in ended if run.state in (State.SUCCEEDED, State.FAILED)]
+        jobs = dict(tx.jobs_by_id({run.job_id for run in counted})) if counted else {}
+        for run in counted:
+            record = jobs.get(run.job_id)
+            if record is None or (run.state is State.SUCCEEDED and record.failure_streak == 0):
+                continue
+            streak = 0 if run.state is State.SUCCEEDED else record.failure_streak + 1
+            changed = replace(record, failure_streak=streak)
+            limit = record.job.pause_after
+            if limit is not None and streak >= limit and record.paused_at is None:
+                why = f"{streak} runs failed in a row (pause_after: {limit})"
+                changed = replace(changed, paused_at=now, paused_by="scheduler", pause_reason=why)
+                acts.log.append((logging.WARNING, f"{run.job_id} is paused: {why}"))
+                entries = tx.schedules_of([run.job_id]).get(run.job_id, ())
+                tx.put_schedules([replace(e, due_at=None) for e in entries])
+            jobs[run.job_id] = changed
+            tx.update_job(changed)
+
+
+def _joins(tx: Transaction, ended: Sequence[RunRecord]) -> set[str]:
+    """Other flows in which a job downstream of `ended` waits."""
+    below = tx.downstream({run.job_id for run in ended})
+    jobs = {job_id for some in below.values() for job_id in some}
+    return {run.flow_id for job_id in jobs for run in tx.active_runs(job_id) if run.state is State.WAITING}
+
+
+def _released(run: RunRecord, job: Job, now: datetime) -> RunRecord:
+    released = lifecycle.release(run, now)
+    if job.start_deadline_s is None:
+        return replace(released, deadline_at=None)
+    return replace(released, deadline_at=now + timedelta(seconds=job.start_deadline_s))
+
+
+def _outside(tx: Transaction, run: RunRecord, job: Job, inside: Collection[str]) -> dict[str, RunRecord]:
+    """Upstreams that are not part of this flow: a success of theirs that no earlier run of this job used counts."""
+    missing = [d.job for d in job.depends_on if d.job not in inside]
+    if not missing:
+        return {}
+    others = tx.runs(RunFilter(job_id=run.job_id, cause=Cause.DOWNSTREAM), limit=100).items
+    used = [at for r in others if r.id != run.id and (at := _went_on(tx, r)) is not None]
+    since = max(used, default=None)
+    found = {}
+    for upstream in missing:
+        newest = tx.runs(RunFilter(job_id=upstream, states=(State.SUCCEEDED,)), limit=1).items
+        ended = newest[0].finished_at if newest else None
+        if ended is not None and (since is None or ended > since):
+            found[upstream] = newest[0]
+    return found
+
+
+def _went_on(tx: Transaction, run: RunRecord) -> datetime | None:
+    """When a run stopped waiting and took the successes it waited for, or None if it never did."""
+    if run.queued_at is None:
+        return None
+    first = tx.attempt(run.id, 1)  # an attempt that is repeated moves `queued_at`
+    return run.queued_at if first is None else min(run.queued_at, first.claimed_at)

@@ -1,0 +1,171 @@
+"""How an attempt ended, from what its files say. Exit codes to outcomes, codes to words."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gnomon.core.attempts import AttemptSpec, Ended, Failure, Outcome
+from gnomon.core.substitution import as_text
+from gnomon.core.values import Json
+
+from .files import Claim, Exit, Intent, Reason
+
+RESULT_LIMIT = 64 * 1024
+_SILENT = (signal.SIGINT, signal.SIGPIPE)  # no shell reports these
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known at the end.
+
+    Attributes:
+        wait_code: exit status of the shim as we were told by the kernel; negative for a signal; None: not our child.
+        measured_s: duration by the monotonic clock, about 20 ms too long at rest and more under load; or None.
+        survivors: what could not be stopped, for the message.
+    """
+
+    claim: Claim | None
+    exit: Exit | None
+    intent: Intent | None
+    now: datetime
+    log_bytes: int = 0
+    wait_code: int | None = None
+    measured_s: float | None = None
+    survivors: str = ""
+
+
+def ended(spec: AttemptSpec, base: str, facts: Facts) -> Ended:
+    """The one `Ended` of an attempt that was claimed."""
+    code = exit_code(facts)
+    result, bad_result = read_result(base)
+    outcome, failure = _judge(spec, facts, code, bad_result)
+    finished = facts.exit.at if facts.exit is not None and facts.exit.code is not None else facts.now
+    started = facts.claim.at if facts.claim is not None else None
+    return Ended(
+        spec.run_id,
+        spec.number,
+        spec.token,
+        outcome,
+        finished,
+        started_at=started,
+        duration_s=_duration(started, finished, facts.measured_s),
+        exit_code=code,
+        error=failure,
+        result=result,
+        log_bytes=facts.log_bytes,
+    )
+
+
+def never(spec: AttemptSpec, now: datetime, outcome: Outcome, code: str, message: str) -> Ended:
+    """The end of an attempt that did not begin and never will."""
+    failure = Failure(code, message)
+    return Ended(spec.run_id, spec.number, spec.token, outcome, now, error=failure, never_started=True)
+
+
+def exit_code(facts: Facts) -> int | None:
+    """The command's exit code, -N for signal N, None if nobody knows."""
+    if facts.exit is None or facts.exit.bad_cwd:
+        return None
+    code, said = facts.exit.code, facts.exit.said
+    if code is None:  # the disk was full at the last moment: the shim ends with the same code
+        if said or facts.wait_code is None or facts.wait_code < 0:
+            return None
+        code = facts.wait_code
+    if 128 < code <= 128 + signal.NSIG and (said or code - 128 in _SILENT):
+        return 128 - code
+    return code
+
+
+def could_not_fork(facts: Facts) -> bool:
+    """The shim ran, but could not start the command."""
+    if facts.exit is None or facts.exit.code is not None or facts.exit.bad_cwd:
+        # Without even an exit file, a shim that ended by itself could not make one.
+        return facts.exit is None and facts.wait_code is not None and facts.wait_code > 0
+    return "fork" in facts.exit.said
+
+
+def read_result(base: str) -> tuple[Json, str]:
+    """The JSON the command left (None if none), and what is wrong with it ("" if nothing)."""
+    try:
+        fd = os.open(base + ".result", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        return None, "" if error.errno == errno.ENOENT else f"it can not be read ({os.strerror(error.errno or 0)})"
+    with open(fd, "rb") as file:
+        data = file.read(RESULT_LIMIT + 1)
+    if not data.strip():
+        return None, ""
+    if len(data) > RESULT_LIMIT:
+        return None, f"it is longer than {RESULT_LIMIT} bytes"
+    try:
+        value: Json = json.loads(data, parse_constant=_no_constant)
+        return value, ""
+    except (ValueError, RecursionError) as error:
+        return None, f"it is no JSON ({error!s:.200})"
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _judge(spec: AttemptSpec, facts: Facts, code: int | None, bad_result: str) -> tuple[Outcome, Failure | None]:
+    left = f"; {facts.survivors}" if facts.survivors else ""
+    if facts.intent is not None and facts.intent.reason is Reason.TIMED_OUT:
+        text = f"the command was stopped: it ran longer than {spec.timeout_s or 0:g} s{left}"
+        return Outcome.TIMED_OUT, Failure("timed_out", text)
+    if facts.intent is not None and facts.intent.reason is Reason.CANCELLED:
+        return Outcome.CANCELLED, Failure("cancelled", f"the command was stopped: cancelled{left}")
+    if facts.exit is not None and facts.exit.bad_cwd:
+        text = f"the working directory {as_text(spec.arguments.get('cwd'))!r} can not be entered: {facts.exit.said}"
+        return Outcome.FAILED, Failure("bad_cwd", text)
+    if could_not_fork(facts):
+        said = facts.exit.said if facts.exit is not None else "no file could be made in the state directory"
+        return Outcome.FAILED, Failure("spawn_failed", f"the command could not be started: {said}")
+    if code is None:
+        began = f"it began at {facts.claim.at:%Y-%m-%d %H:%M:%S} UTC; " if facts.claim is not None else ""
+        return Outcome.LOST, Failure("lost", f"{began}it is gone and nobody saw how it ended{left}")
+    if code != 0:
+        return Outcome.FAILED, _exit_failure(spec.arguments, code)
+    if bad_result:
+        return Outcome.FAILED, Failure(
+            "bad_result", f"the command succeeded, but its result does not count: {bad_result}"
+        )
+    return Outcome.SUCCEEDED, None
+
+
+def _exit_failure(arguments: Mapping[str, Json], code: int) -> Failure:
+    command = arguments.get("command")
+    shell = isinstance(command, str)
+    program = as_text(command[0]) if isinstance(command, Sequence) and command and not shell else "its program"
+    if code < 0:
+        name = _signal_name(-code)
+        return Failure("signal", f"the command was killed by signal {-code}{name}")
+    if code == 127:
+        where = "a program of the shell command" if shell else repr(program)
+        return Failure("command_not_found", f"{where} was not found (exit code 127); see the output, and PATH")
+    if code == 126:
+        where = "a program of the shell command" if shell else repr(program)
+        return Failure("not_executable", f"{where} can not be executed (exit code 126); see the output")
+    return Failure("exit_code", f"the command ended with exit code {code}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:
+        return ""
+
+
+def _duration(started: datetime | None, finished: datetime, measured_s: float | None) -> float | None:
+    """By the files' times, which are exact to a tick, unless the wall clock was set meanwhile."""
+    if started is None:
+        return measured_s
+    filed = (finished - started).total_seconds()
+    if measured_s is not None and not -1.0 <= filed - measured_s <= 0.05:
+        return max(0.0, measured_s)
+    return max(0.0, filed)

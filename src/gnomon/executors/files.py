@@ -1,0 +1,211 @@
+"""The files by which an attempt outlives its scheduler. The directory is the truth, processes are only watched.
+
+Per attempt, in `<directory>/<2 hex digits>/<run>.<number>`:
+
+    .claim   made by the shim with O_EXCL before anything else: `pid boot-id pid-namespace`; its mtime is the start.
+             `revoked` instead: linked there by a successor, and the shim can never claim any more.
+    .exit    what the shim itself had to say, then `=CODE` as last line; its mtime is the end.
+    .intent  why it is being stopped and since when, durable before the first signal. The first intent stands.
+    .result  JSON the command may leave
+    .log     its output, `.cut` what was cut out of it (`capping.py`)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from gnomon.core.values import from_micros, parse_rfc3339, rfc3339
+
+PROTOCOL = (".claim", ".exit", ".intent", ".result")
+REVOKED = b"revoked\n"
+_EXIT = re.compile(rb"(?s)(.*?)(?:\A|(?<=\n))=(cwd|\d{1,3})\n\Z")
+_NAME = re.compile(r"(.+)\.(\d+)\.(?:claim|exit|intent|result)")
+
+
+class Reason(StrEnum):
+    """Why an attempt is stopped. LOST is never written down: a successor sees it anew."""
+
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An attempt is to be stopped, decided at `at` (wall clock)."""
+
+    reason: Reason
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the claim file says. `pid` is 0 when it is revoked, or not (yet) fully written (`whole` False)."""
+
+    at: datetime
+    whole: bool
+    pid: int = 0
+    boot: str = ""
+    namespace: str = ""
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """What the exit file says: `code` None when the last line is not there, `said` the shim's own words."""
+
+    at: datetime
+    code: int | None
+    said: str
+    bad_cwd: bool = False
+
+
+class AttemptFiles:
+    """The protocol files below one directory (mode 0700)."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._shards: set[str] = set()
+
+    def open(self) -> None:
+        """Make the directory. Raises OSError if that is impossible."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+
+    def base(self, run_id: str, number: int) -> str:
+        """The path of an attempt without suffix; its folder is not made. Any run id is safe."""
+        name = f"{quote(run_id, safe='')}.{number}"
+        name = name if not name.startswith(".") else f"%2E{name[1:]}"
+        return f"{self.directory}/{zlib.crc32(run_id.encode()) & 0xFF:02x}/{name}"
+
+    def prepare(self, run_id: str, number: int) -> str:
+        """`base`, with its folder made."""
+        base = self.base(run_id, number)
+        shard = base[: base.rindex("/")]
+        if shard not in self._shards:
+            os.makedirs(shard, mode=0o700, exist_ok=True)
+            self._shards.add(shard)
+        return base
+
+    def forget(self, run_id: str, number: int) -> None:
+        """Remove the protocol files; the log stays. Idempotent."""
+        base = self.base(run_id, number)
+        for suffix in PROTOCOL:
+            with contextlib.suppress(OSError):
+                os.unlink(base + suffix)
+
+    def leftovers(self, before: datetime) -> Iterator[tuple[str, int]]:
+        """Attempts whose protocol files all are older than `before`, for a janitor that asks the store about them."""
+        newest: dict[tuple[str, int], float] = {}
+        for shard in self.directory.glob("[0-9a-f][0-9a-f]"):
+            for entry in os.scandir(shard):
+                match = _NAME.fullmatch(entry.name)
+                if match is None:
+                    continue
+                key = (unquote(match[1]), int(match[2]))
+                with contextlib.suppress(OSError):
+                    newest[key] = max(newest.get(key, 0.0), entry.stat().st_mtime)
+        yield from (key for key, at in sorted(newest.items()) if at < before.timestamp())
+
+
+def read_claim(base: str) -> Claim | None:
+    """The claim, or None if there is none."""
+    found = _read(base + ".claim")
+    if found is None:
+        return None
+    data, at = found
+    if data == REVOKED:
+        return Claim(at, True, revoked=True)
+    words = data.decode("ascii", "replace").split(" ")
+    if not data.endswith(b"\n") or len(words) != 3 or not words[0].isdecimal():
+        return Claim(at, False)
+    return Claim(at, True, int(words[0]), words[1], words[2].rstrip("\n"))
+
+
+def read_exit(base: str) -> Exit | None:
+    """The exit, or None if the shim has not got that far."""
+    found = _read(base + ".exit")
+    if found is None:
+        return None
+    data, at = found
+    match = _EXIT.match(data)
+    if match is None:
+        return Exit(at, None, data.decode("utf-8", "replace").strip())
+    said = match[1].decode("utf-8", "replace").strip()
+    return Exit(at, None, said, bad_cwd=True) if match[2] == b"cwd" else Exit(at, int(match[2]), said)
+
+
+def revoke(base: str) -> bool:
+    """Make it impossible that the attempt ever begins. False: it (or an earlier revocation) has claimed already.
+
+    Raises OSError when the directory can not be written.
+    """
+    marker = f"{base}.revoke-{os.getpid()}"
+    fd = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, REVOKED)
+        os.link(marker, base + ".claim")  # atomic, content included
+    except FileExistsError:
+        return False
+    finally:
+        os.close(fd)
+        os.unlink(marker)
+    return True
+
+
+def record_intent(base: str, intent: Intent) -> Intent:
+    """Write the intent durably, unless there is one already; gives the one that stands.
+
+    A disk that refuses it is no reason to let a command run on: then the given intent stands, undocumented.
+    """
+    text = json.dumps({"reason": intent.reason.value, "at": rfc3339(intent.at)}) + "\n"
+    part = f"{base}.intent-{os.getpid()}"
+    try:
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, text.encode())
+            os.fsync(fd)
+            os.link(part, base + ".intent")
+        finally:
+            os.close(fd)
+            os.unlink(part)
+    except FileExistsError:
+        return read_intent(base) or intent
+    except OSError:
+        return intent
+    return intent
+
+
+def read_intent(base: str) -> Intent | None:
+    """The intent that stands, or None."""
+    found = _read(base + ".intent")
+    if found is None:
+        return None
+    try:
+        data = json.loads(found[0])
+        return Intent(Reason(data["reason"]), parse_rfc3339(data["at"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(path: str) -> tuple[bytes, datetime] | None:
+    """Up to 64 KiB of a file, and its mtime."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        data = os.read(fd, 65536)
+        return data, from_micros(os.fstat(fd).st_mtime_ns // 1000)
+    finally:
+        os.close(fd)

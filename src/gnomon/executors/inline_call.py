@@ -1,0 +1,90 @@
+"""The parts of a call inside the application: its record, its log, its arguments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import os
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Any
+
+from gnomon.core.attempts import AttemptSpec
+
+CURRENT: contextvars.ContextVar[Call | None] = contextvars.ContextVar("gnomon_call", default=None)
+"""The call that the code at hand belongs to."""
+
+
+class Call:
+    """One attempt in this process.
+
+    Attributes:
+        at: wall-clock instant of its start; `began`: the same by the monotonic clock.
+        task: what runs it, when it is async.
+        log_path: where what it logs is kept, "" for nowhere; `room`: bytes left for it; `written`: bytes so far.
+    """
+
+    def __init__(self, spec: AttemptSpec) -> None:
+        self.spec = spec
+        self.at: datetime | None = None
+        self.began = 0.0
+        self.cancelled = False
+        self.task: asyncio.Task[Any] | None = None
+        self.log_path, self.room, self.written = "", 0, 0
+
+
+class CallLog(logging.Handler):
+    """Keeps what a call logs with its attempt. What belongs to no call is left to the application's handlers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append to the log of the current call, up to its limit; errors are dropped."""
+        call = CURRENT.get()
+        if call is None or not call.log_path or call.room <= 0:
+            return
+        try:
+            data = (self.format(record) + "\n").encode("utf-8", "backslashreplace")[: call.room]
+            fd = os.open(call.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                call.written += os.write(fd, data)
+            finally:
+                os.close(fd)
+            call.room -= len(data)
+        except Exception:
+            self.handleError(record)
+
+
+def arguments(spec: AttemptSpec) -> tuple[list[Any], dict[str, Any]]:
+    """Copies of `args` and `kwargs`: a call may change them."""
+    args, kwargs = spec.arguments.get("args"), spec.arguments.get("kwargs")
+    return list(args) if isinstance(args, (list, tuple)) else [], dict(kwargs) if isinstance(kwargs, dict) else {}
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, at most 4,000 characters."""
+    try:
+        return (str(error) or repr(error)).encode("utf-8", "replace").decode()[:4000]
+    except Exception:
+        return f"{type(error).__name__} (its message can not be had)"
+
+
+async def plain(awaitable: Awaitable[Any]) -> Any:
+    """Any awaitable as a coroutine."""
+    return await awaitable
+
+
+def run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Serve a loop until it is stopped, then cancel what is left on it."""
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    finally:
+        loop.close()

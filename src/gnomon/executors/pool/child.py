@@ -1,0 +1,280 @@
+"""A worker process: takes orders one by one, journals, calls, journals, reports. Started by `worker.py`.
+
+At most once, by construction: `S` is in the journal before a call, and the fence is looked at after that. Whoever
+wants to revoke an attempt makes the fence first and reads the journals then. So either he finds the `S`, or the
+worker finds the fence. When the scheduler is gone the attempt at work is finished and journalled; none is begun.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import select
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from gnomon.system.clock import SystemClock
+
+from .calling import Awaiter, CallableNotFound, Outcome, Stopped, call, resolve, traceback_of
+from .capture import HIGH, Spool
+from .hygiene import Hygiene, children, rss_bytes
+from .ledger import Journal, identify
+from .wire import BEHIND, MESSAGE_LIMIT, Began, Order, Over, line, over_line, unpack
+
+_BUFFER = 1 << 18
+_LINGER_MS = 5000
+_LOOK_EVERY = 64  # calls between looks at our own memory
+_exit = os._exit
+
+
+class Child:
+    """The worker. Everything runs in the main thread."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._clock = SystemClock()
+        self._pid = os.getpid()
+        self._socket = socket.socket(fileno=fcntl.fcntl(options["fd"], fcntl.F_DUPFD_CLOEXEC, HIGH))
+        os.close(options["fd"])
+        self._socket_inode = os.fstat(self._socket.fileno()).st_ino
+        prefix: str = options["prefix"]
+        self._journal = Journal(prefix)
+        self._identity = identify(prefix)
+        self._spool = Spool(prefix)
+        self._most, self._growth = int(options["max_calls"]), int(options["max_growth"])
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._awaiter = Awaiter()
+        self._calls, self._rss, self._threads = 0, rss_bytes(), 1
+        self._behind = self._leaving = self._idle = self._calling = self._stopped = False
+        self._order: Order | None = None
+        sys.path[:0] = options["path"]
+        self._hygiene = Hygiene(self._on_term)
+
+    # ---- the loop -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until the scheduler is gone, or enough has been done."""
+        told = b""  # the end of the last attempt, not yet written
+        while True:
+            packet = None if self._leaving else self._take(wait=not told)
+            if packet is None:
+                if told:
+                    self._tell(told)
+                    told = b""
+                if self._leaving:
+                    self._linger()
+                    return
+                continue
+            if not packet:
+                self._tell(told) if told else None
+                return
+            order = self._read(packet)
+            began = self._clock.now().timestamp()
+            record = Began(order.run, order.number, order.token, began)
+            if not self._tell(told, line("S", record)) or self._fenced(order):
+                self._tell(b"", line("R", record))
+                told = b""
+                continue
+            told = self._perform(order)
+
+    def _take(self, wait: bool) -> bytes | None:
+        """The next packet; b"" when the scheduler is gone; None when there is none now."""
+        if self._behind:
+            self._catch_up(wait)
+        try:
+            if not wait:
+                count = self._socket.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
+            else:
+                self._idle = True
+                if self._leaving:
+                    return None
+                count = self._socket.recv_into(self._buffer)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+        finally:
+            self._idle = False
+        return bytes(self._view[:count])
+
+    def _read(self, packet: bytes) -> Order:
+        acknowledged, _, body = packet.partition(b" ")
+        self._journal.acknowledged(int(acknowledged))
+        if body.startswith(b"@"):
+            with open(body[1:], "rb") as file:
+                body = file.read()
+        return unpack(body)
+
+    def _tell(self, ended: bytes, begins: bytes = b"") -> bool:
+        """Journal, then report. False: the next must not begin: nobody listens, or the journal refuses."""
+        data = ended + begins
+        try:
+            self._journal.write(data, 1 if ended else 0)
+        except OSError:
+            self._leaving, data = True, ended
+        try:
+            if not self._behind and data:
+                self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            self._behind = True
+        except OSError as error:
+            if error.errno == errno.EMSGSIZE:
+                self._behind = True
+            else:
+                self._leaving = True
+        return not self._leaving
+
+    def _linger(self) -> None:
+        """A call was stopped here: stay until we are killed, so that what it has forked can be told by its parent."""
+        if not self._stopped:
+            return
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLRDHUP)
+        poll.poll()
+        select.poll().poll(_LINGER_MS)  # the scheduler is gone: a successor is told by our journal
+
+    def _catch_up(self, wait: bool) -> None:
+        """Packets were dropped because nobody took them: say so as soon as somebody does."""
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLOUT | (select.POLLIN if wait else 0))
+        if any(event & select.POLLOUT for _, event in poll.poll(None if wait else 0)):
+            with contextlib.suppress(OSError):
+                self._socket.send(BEHIND, socket.MSG_DONTWAIT)
+                self._behind = False
+
+    def _fenced(self, order: Order) -> bool:
+        """Whether a successor has revoked it, this token or an older one."""
+        if not os.access(order.fence, os.F_OK):
+            return False
+        try:
+            with open(order.fence, "rb") as file:
+                return order.token < int(file.read())
+        except (OSError, ValueError):
+            return True
+
+    # ---- one attempt ----------------------------------------------------------------------------
+
+    def _perform(self, order: Order) -> bytes:
+        self._order = order
+        start = self._clock.monotonic()
+        self._hygiene.enter(order.environment)
+        outcome = self._call(order)
+        seconds = self._clock.monotonic() - start
+        if os.getpid() != self._pid:  # a process the call has forked came back here: not its business
+            self._spool.flush()
+            _exit(outcome.exit if outcome.exit is not None else 0 if outcome.ok else 1)
+        at = self._clock.now().timestamp()
+        if outcome.error is not None:
+            self._spool.flush()
+            self._spool.write(traceback_of(outcome.error))
+        if not self._order_kept(order):
+            self._leaving = True
+        self._stopped = self._stopped or (self._leaving and os.path.exists(order.base + ".intent"))
+        self._order = None
+        self._note_threads()
+        self._spool.flush()
+        log = self._spool.finish(order.base, children())
+        self._age()
+        over = Over(*order[:3], at, seconds, outcome.ok, outcome.exit, outcome.code, outcome.message, log, None)
+        return over_line(over, outcome.result)
+
+    def _call(self, order: Order) -> Outcome:
+        try:
+            self._calling = True
+            if self._leaving and os.path.exists(order.base + ".intent"):  # TERM came before there was a call to stop
+                raise Stopped(143)
+            function = self._functions.get(order.callable)
+            if function is None:
+                function = self._functions[order.callable] = resolve(order.callable)
+                self._set_up_logging()
+            return call(function, order.args, order.kwargs, self._awaiter)
+        except CallableNotFound as error:
+            return Outcome(False, None, "callable_not_found", str(error)[:MESSAGE_LIMIT], error=error.__cause__)
+        except SystemExit as stop:
+            return Outcome(False, 1, "SystemExit", f"raised while its module was imported: {stop}"[:MESSAGE_LIMIT])
+        except BaseException as error:
+            text = f"raised while its module was imported: {error}"
+            return Outcome(False, None, type(error).__name__, text[:MESSAGE_LIMIT], error=error)
+        finally:
+            self._calling = False
+
+    def _order_kept(self, order: Order) -> bool:
+        """Put everything back. False: this worker should not go on."""
+        deaf = self._hygiene.leave()
+        try:
+            lost = os.fstat(self._socket.fileno()).st_ino != self._socket_inode
+        except OSError:
+            lost = True
+        return not lost and not (deaf and os.path.exists(order.base + ".intent"))
+
+    def _on_term(self, number: int, frame: Any) -> None:
+        """Stop the call if it is to be stopped; else somebody wants this worker gone: after the call at work."""
+        if os.getpid() != self._pid:
+            _exit(128 + number)
+        self._leaving = True
+        order = self._order
+        if self._idle:
+            _exit(0)
+        wanted = order is not None and self._calling and os.path.exists(order.base + ".intent")
+        if wanted and not self._awaiter.cancel():
+            raise Stopped(143)
+
+    def _set_up_logging(self) -> None:
+        """What modules log is printed, from INFO on, unless they have set logging up themselves."""
+        logging = sys.modules.get("logging")
+        if logging is None or logging.root.handlers:
+            return
+        handler = logging._StderrHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.root.addHandler(handler)
+        if logging.root.level == logging.WARNING:
+            logging.root.setLevel(logging.INFO)
+
+    def _note_threads(self) -> None:
+        threading = sys.modules.get("threading")
+        count = threading.active_count() if threading is not None else 1
+        if count > self._threads:
+            self._spool.write(f"[gnomon: {count - self._threads} thread(s) of this call go on in its worker]\n")
+        self._threads = count
+
+    def _age(self) -> None:
+        """Leave after so many calls, or when memory has grown."""
+        self._calls += 1
+        if self._calls % _LOOK_EVERY == 0 and rss_bytes() - self._rss > self._growth:
+            self._leaving = True
+        if 0 < self._most <= self._calls:
+            self._leaving = True
+
+
+def _prepare(options: dict[str, Any]) -> None:
+    """Orphans of our calls become our children; a memory limit; a trace when C code crashes."""
+    with contextlib.suppress(Exception):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER, prctl(2)
+    if options["memory_limit"]:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (options["memory_limit"],) * 2)
+
+
+def main() -> None:
+    """The program. `sys.argv[1]`: options as JSON, see `worker.py`."""
+    options = json.loads(sys.argv[1])
+    sys.argv[1:] = []
+    _prepare(options)
+    child = Child(options)
+    with contextlib.suppress(Exception):
+        import faulthandler
+
+        faulthandler.enable(file=2)
+    try:
+        child.run()
+    finally:
+        _exit(0)

@@ -1,0 +1,96 @@
+"""What the pool tells the engine: each start, and each end once. And the logs that belong to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+
+from gnomon.core.attempts import Ended, Handle, Outcome, Sink, Started
+from gnomon.core.ports import Clock
+from gnomon.core.values import Json
+from gnomon.executors import processes
+from gnomon.executors.attempt import Key, log_limit
+from gnomon.executors.capping import CappedLog
+from gnomon.executors.logwatch import LogWatch
+from gnomon.executors.loop import Loop
+
+from .places import show
+from .settling import died, ended, instant, never
+from .worker import Errand
+
+
+class Reports:
+    """For the loop's thread only."""
+
+    def __init__(self, loop: Loop, clock: Clock, sink: Sink, node_id: str) -> None:
+        self._sink, self._clock, self._node = sink, clock, node_id
+        self._logs = LogWatch(loop, clock)
+        self.boot, self.namespace = processes.boot_id(), processes.namespace()
+        self.ended: set[Key] = set()
+
+    def started(self, errand: Errand, prefix: str, pid: int, start: int) -> None:
+        """It runs, there."""
+        process: dict[str, Json] = {
+            "pid": pid,
+            "start": start,
+            "boot": self.boot,
+            "namespace": self.namespace,
+            "path": prefix,
+        }
+        spec = errand.spec
+        handle = Handle(self._node, process)
+        self._sink(Started(spec.run_id, spec.number, spec.token, instant(errand.began), handle))
+
+    def watch(self, errand: Errand, prefix: str) -> None:
+        """Make what it prints readable while it runs, and keep it within its limit."""
+        if errand.log is None and show(prefix, errand.base):
+            errand.log = CappedLog(errand.base + ".log", log_limit(errand.spec))
+            self._logs.add(errand.log)
+
+    def over(self, errand: Errand) -> None:
+        """It has ended by itself, or because it was stopped."""
+        assert errand.over is not None
+        kept = self._kept(errand, errand.over.log)
+        self.emit(ended(errand.spec, errand.over, errand.intent, kept))
+
+    def died(self, errand: Errand, prefix: str, code: int | None, *, ours: bool, survivors: str = "") -> None:
+        """Its worker has died, and nothing of it is left but for `survivors`."""
+        self.watch(errand, prefix)
+        try:
+            size = os.stat(errand.base + ".log").st_size
+        except OSError:
+            size = 0
+        kept = self._kept(errand, size)
+        now = self._clock.now()
+        self.emit(
+            died(errand.spec, errand.began, now, errand.intent, code, ours=ours, log_bytes=kept, survivors=survivors)
+        )
+
+    def never(self, errand: Errand, outcome: Outcome, code: str, message: str) -> None:
+        """It has not begun and will not."""
+        self.emit(never(errand.spec, self._clock.now(), outcome, code, message))
+
+    def vanished(self, errand: Errand) -> None:
+        """Nothing is known of it: the machine was restarted."""
+        text = "the machine was restarted; it may have begun"
+        self.emit(replace(never(errand.spec, self._clock.now(), Outcome.LOST, "lost", text), never_started=False))
+
+    def emit(self, event: Ended) -> None:
+        """One `Ended` per attempt until it is forgotten."""
+        key = (event.run_id, event.number)
+        if key not in self.ended:
+            self.ended.add(key)
+            self._sink(event)
+
+    def _kept(self, errand: Errand, size: int) -> int:
+        log, limit = errand.log, log_limit(errand.spec)
+        if log is not None:
+            self._logs.remove(log)
+            errand.log = None
+            if size == 0:  # what we took for its output was the next attempt's
+                with contextlib.suppress(OSError):
+                    os.unlink(errand.base + ".log")
+        if size <= limit:
+            return size
+        return self._logs.finish(log or CappedLog(errand.base + ".log", limit))

@@ -1,0 +1,96 @@
+"""What scheduler and worker say to each other, and what a worker's journal holds. Standard library only.
+
+Scheduler → worker, one packet (SOCK_SEQPACKET keeps lengths, and a packet has exactly one receiver):
+    `ACKED BODY` where ACKED is how many ends of this worker are durable, BODY a JSON array, see `Order`;
+    or `ACKED @PATH` when BODY is too long for a packet and lies in that file.
+Worker → scheduler, one packet of records, byte by byte what it has written to its journal before; or `!`: a packet
+was too much for the socket, read the journal.
+
+Records, one JSON array per line:
+    ["S", run, number, token, at]                                              it begins (if no R follows)
+    ["X", run, number, token, at, seconds, ok, exit, code, message, log, result]   it has ended
+    ["R", run, number, token, at]                                              it was not begun, and will not be
+`at` is in seconds since 1970 (UTC).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+PACKET_LIMIT = 100_000
+RESULT_LIMIT = 64 * 1024
+MESSAGE_LIMIT = 4_000
+BEHIND = b"!"
+_DUMPS = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+
+
+class Order(NamedTuple):
+    """One attempt, as a worker gets it. `base`: path of its files; `fence`: path of the fence that may revoke it."""
+
+    run: str
+    number: int
+    token: int
+    callable: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    environment: dict[str, str]
+    base: str
+    fence: str
+
+
+class Began(NamedTuple):
+    """An `S` or `R` record."""
+
+    run: str
+    number: int
+    token: int
+    at: float
+
+
+class Over(NamedTuple):
+    """An `X` record. `log`: bytes of output; `code`: "" when it succeeded."""
+
+    run: str
+    number: int
+    token: int
+    at: float
+    seconds: float
+    ok: bool
+    exit: int | None
+    code: str
+    message: str
+    log: int
+    result: Any
+
+
+def pack(order: Order) -> bytes:
+    """The BODY of an order. Raises ValueError or TypeError when it holds what JSON can not say."""
+    return _DUMPS(order).encode("utf-8", "surrogatepass")
+
+
+def unpack(body: bytes) -> Order:
+    """The order of a BODY."""
+    return Order(*json.loads(body.decode("utf-8", "surrogatepass")))
+
+
+def line(kind: str, record: Began | Over) -> bytes:
+    """A record as a line of the journal."""
+    return (_DUMPS((kind, *record)) + "\n").encode("utf-8", "surrogatepass")
+
+
+def over_line(over: Over, result: str) -> bytes:
+    """An `X` record whose result is JSON text already."""
+    head = _DUMPS(("X", *over[:-1]))
+    return f"{head[:-1]},{result}]\n".encode("utf-8", "surrogatepass")
+
+
+def records(data: bytes) -> Iterator[tuple[str, Began | Over]]:
+    """The whole records in `data`; a half-written last line and what is no record are left out."""
+    for text in data.split(b"\n")[:-1]:
+        try:
+            kind, *fields = json.loads(text.decode("utf-8", "surrogatepass"))
+            yield kind, Over(*fields) if kind == "X" else Began(*fields)
+        except (ValueError, TypeError, RecursionError):
+            continue

@@ -1,0 +1,158 @@
+"""Starting a command: a small shell of its own session stands between it and us, and writes down how it ended.
+
+POSIX sh only. What is not obvious in it:
+- `set -C` makes `>` open with O_EXCL: whoever makes the claim file first has the attempt.
+- its own stderr is the exit file. A shell reports a child killed by a signal there ("Killed"), which tells
+  `exit 137` from signal 9; `$?` alone does not.
+- `(exec "$@")` never runs a builtin, so a command named `exit` can not end the shim.
+- it catches what is sent to its process group. Caught signals are default again in the child, ignored ones
+  would stay ignored.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from . import processes
+from .capping import hold
+from .invocation import Invocation
+
+SHIM = """\
+set -C
+echo "$$ $1" >"$0.claim" || exit 125
+trap : HUP INT QUIT USR1 USR2 ALRM TERM
+exec 2>"$0.exit"
+ulimit -S -n "$3"
+if [ -n "$2" ]; then cd "$2" || { echo =cwd >&2; exit 125; }; fi
+shift 3
+(exec "$@" 2>&1)
+code=$?
+echo "=$code" >&2
+exit $code
+"""
+RETRY = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+_SIGNALS = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A shim that was started: its pid, start (clock ticks since boot), and an open pidfd."""
+
+    pid: int
+    start: int
+    pidfd: int
+
+
+class Spawner:
+    """Starts shims. Holds /dev/null; `close` frees it."""
+
+    def __init__(self, shell: str = "/bin/sh") -> None:
+        self._shell = shell
+        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.boot, self.namespace = processes.boot_id(), processes.namespace()
+        self._identity = f"{self.boot} {self.namespace}"
+        self._nofile = _raise_descriptor_limit()
+        self._closing: list[int] = []
+
+    def close(self) -> None:
+        """Free what is held."""
+        os.close(self._null)
+
+    def survey(self) -> None:
+        """Note which descriptors of this process a child would inherit by mistake. Once per batch."""
+        self._closing = []
+        for name in os.listdir("/proc/self/fd"):
+            fd = int(name)
+            try:
+                if fd > 2 and os.get_inheritable(fd):
+                    self._closing.append(fd)
+            except OSError:  # closed meanwhile: the one listdir used, or another thread's
+                continue
+
+    def spawn(self, base: str, call: Invocation) -> Spawned:
+        """Start the shim of the attempt at `base`. The log exists afterwards.
+
+        Raises:
+            OSError: no shim was started; an errno of `RETRY` may pass by itself.
+        """
+        with ExitStack() as stack:
+            log = os.open(base + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, log)
+            hold(log)
+            stdin = self._null
+            if call.stdin is not None:
+                stdin = _memory_file(call.stdin)
+                stack.callback(os.close, stdin)
+            inherited = [stdin, log, self._null]
+            if call.user is not None:
+                os.fchown(log, call.user.uid, -1)  # so that the command may reopen /dev/stderr
+                result = os.open(base + ".result", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                stack.callback(os.close, result)
+                os.fchown(result, call.user.uid, -1)
+                inherited.append(result)
+            actions: list[tuple[int, int] | tuple[int, int, int]] = [
+                (os.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate(inherited)
+            ]
+            actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in self._closing if fd >= len(inherited)]
+            argv = ["sh", "-c", SHIM, base, self._identity, call.cwd or "", self._nofile, *call.argv]
+            pid = os.posix_spawn(
+                self._shell,
+                argv,
+                call.environment,
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_SIGNALS,
+            )
+        return self._identify(pid)
+
+    def _identify(self, pid: int) -> Spawned:
+        """Our own child can not vanish before we wait for it, so this only fails for want of descriptors."""
+        process = processes.find(pid)
+        start = process.start if process is not None else 0
+        try:
+            return Spawned(pid, start, os.pidfd_open(pid))
+        except OSError:
+            return Spawned(pid, start, -1)
+
+
+def spawn_words(error: OSError) -> str:
+    """Why nothing was started, for people."""
+    match error.errno:
+        case errno.EAGAIN:
+            why = "no more processes or threads are allowed (ulimit -u, pids.max)"
+        case errno.ENOMEM:
+            why = "there is no memory for another process"
+        case errno.EMFILE | errno.ENFILE:
+            why = "no more open files are allowed (ulimit -n)"
+        case errno.ENOSPC | errno.EDQUOT:
+            why = "the disk of the state directory is full"
+        case errno.E2BIG:
+            why = "arguments and environment together are longer than the system takes"
+        case _:
+            why = os.strerror(error.errno or 0)
+    return f"the command could not be started: {why}"
+
+
+def _memory_file(text: bytes) -> int:
+    """An unnamed file holding `text`, at its start: nothing to clean up, and it outlives us in the child."""
+    fd = os.memfd_create("gnomon-stdin", os.MFD_CLOEXEC)
+    view = memoryview(text)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _raise_descriptor_limit() -> str:
+    """One descriptor is needed per running command. Gives the soft limit before, which the commands get."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return "unlimited" if soft == resource.RLIM_INFINITY else str(soft)

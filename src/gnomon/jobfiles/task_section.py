@@ -1,0 +1,185 @@
+"""The `task` of a job, in all the ways it may be written, and entries of `configurations:`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gnomon.core.errors import UsageError
+from gnomon.core.model import Task
+from gnomon.core.values import Json, JsonObject
+
+from .context import Context, Given
+from .readers import BAD, Bad, named, plain, wrong_type
+from .report import At, folded_word
+from .tree import Mapping_, Seq, Value, shown
+
+ENTRY_POINT = {"command": "command", "python": "function", "http": "url", "sql": "query"}
+"""Which argument of a task type `entry_point` is."""
+
+CONFIG_TYPES = {"api_request": "http", "api": "http", "db": "sql", "file": "file"}
+"""Task types by what `config_type` calls them."""
+
+CONFIG_ARGUMENTS = {
+    "http": {"http_method": "method"},
+    "file": {
+        "location": "path",
+        "file_operation": "operation",
+        "file_content": "content",
+        "file_encoding": "encoding",
+    },
+}
+"""Arguments by what configurations with a `config_type` call them."""
+
+
+def read_task(given: Given, context: Context) -> tuple[Task | Bad, tuple[Value, At] | None]:
+    """The task of a job, and the timeout (with its place) when it was written inside the task."""
+    if given.has("function"):
+        names = {key: key for key in ("function", "args", "kwargs") if given.has(key)}
+        return _flat("python", names, given, context), None
+    if given.has("task_type") or given.has("entry_point"):
+        return _by_entry_point(given, context), None
+    if not given.has("task"):
+        hint = "write for example `task: {type: command, command: [date]}`"
+        given.at.problem("missing_key", "a job needs `task`", hint, of_key=True)
+        return BAD, None
+    return _written(given.value("task"), given.place("task"), context)
+
+
+def _by_entry_point(given: Given, context: Context) -> Task | Bad:
+    for name, other in (("task_type", "entry_point"), ("entry_point", "task_type")):
+        if not given.has(name):
+            message = f"`{other}` needs `{name}` beside it"
+            given.place(other).problem("missing_key", message, "or write `task: {type: …}`", of_key=True)
+            return BAD
+    kind = _type_name(given.value("task_type"), given.place("task_type"), context)
+    if isinstance(kind, Bad):
+        return BAD
+    if kind not in ENTRY_POINT:
+        hint = f"write `task: {{type: {kind}, …}}`"
+        given.place("entry_point").problem(
+            "unknown_key", f"a task of type {kind} has no entry point", hint, of_key=True
+        )
+        return BAD
+    names = {ENTRY_POINT[kind]: "entry_point", "args": "args", "kwargs": "kwargs"}
+    return _flat(kind, {key: name for key, name in names.items() if given.has(name)}, given, context)
+
+
+def _flat(kind: str, names: Mapping[str, str], given: Given, context: Context) -> Task | Bad:
+    """A task whose arguments stand among the keys of the job: argument → key."""
+    task_type = context.task_types.resolve(kind)
+    if task_type is None:
+        given.place("function").unknown(
+            "unknown_task_type", f"there is no task type {kind}", kind, context.task_types.names()
+        )
+        return BAD
+    try:
+        arguments = task_type.validate({argument: plain(given.value(key)) for argument, key in names.items()})
+    except UsageError as error:
+        for item in error.problems:
+            head = item.key.split(".")[0].split("[")[0]
+            at = given.place(names[head]) if head in names else given.at
+            rest = item.key[len(head) :].lstrip(".") if head in names else ""
+            at.report.add(item.code, item.message, at.path, item.hint, key=rest)
+        return BAD
+    return Task(task_type.name, arguments)
+
+
+def _written(value: Value, at: At, context: Context) -> tuple[Task | Bad, tuple[Value, At] | None]:
+    if isinstance(value, (str, Seq)):
+        return _validated("command", {"command": plain(value)}, at, context, bare=True), None
+    if not isinstance(value, Mapping_):
+        return wrong_type(value, at, "a mapping", "write for example `{type: command, command: [date]}`"), None
+    timeout = (value["timeout_sec"], at.child("timeout_sec")) if "timeout_sec" in value else None
+    use = named("name of a configuration")(value["use"], at.child("use")) if value.get("use") is not None else None
+    if isinstance(use, Bad):
+        return BAD, timeout
+    base = context.configurations.get(str(use), {}) if use is not None else {}
+    kind = _declared_type(value, at, context, base)
+    if isinstance(kind, Bad):
+        return BAD, timeout
+    own = arguments_of(value, kind, leave=("use", "timeout_sec"))
+    if use is None:
+        return _validated(kind, own, at, context), timeout
+    if base:
+        merged = {**{key: item for key, item in base.items() if key != "type"}, **own}
+        if isinstance(_validated(kind, merged, at, context), Bad):
+            return BAD, timeout
+    return Task(kind, own, str(use)), timeout
+
+
+def arguments_of(value: Mapping_, kind: str, leave: tuple[str, ...] = ()) -> dict[str, Json]:
+    """The arguments in a mapping that also says its type; foreign names made ours when it has a `config_type`."""
+    names = CONFIG_ARGUMENTS.get(kind, {}) if "config_type" in value else {}
+    taken = ("type", "config_type", *leave)
+    return {names.get(key, key): plain(item) for key, item in value.items() if key not in taken}
+
+
+def _declared_type(value: Mapping_, at: At, context: Context, base: JsonObject) -> str | Bad:
+    if value.get("type") is not None and value.get("config_type") is not None:
+        at.child("config_type").problem("conflicting_keys", "`type` and `config_type` mean the same", "keep `type`")
+        return BAD
+    if value.get("type") is not None:
+        return _type_name(value["type"], at.child("type"), context)
+    if value.get("config_type") is not None:
+        return config_type(value["config_type"], at.child("config_type"), context)
+    if isinstance(base.get("type"), str):
+        return _type_name(str(base["type"]), at, context)
+    known = ", ".join(context.task_types.names())
+    at.problem("missing_key", "a task needs `type`", f"known types: {known}", of_key=True)
+    return BAD
+
+
+def config_type(value: Value, at: At, context: Context) -> str | Bad:
+    """The task type that a `config_type` names."""
+    word = CONFIG_TYPES.get(folded_word(value), value) if isinstance(value, str) else value
+    return _type_name(word, at, context)
+
+
+def _type_name(value: Value, at: At, context: Context) -> str | Bad:
+    if not isinstance(value, str):
+        return wrong_type(value, at, "the name of a task type")
+    found = context.task_types.resolve(value)
+    if found is not None:
+        return found.name
+    names = context.task_types.names()
+    aliases = [alias for name in names if (kind := context.task_types.resolve(name)) for alias in kind.aliases]
+    at.unknown("unknown_task_type", f"there is no task type {shown(value)}", value, (*names, *aliases), of_key=False)
+    return BAD
+
+
+def _validated(kind: str, arguments: dict[str, Json], at: At, context: Context, *, bare: bool = False) -> Task | Bad:
+    task_type = context.task_types.resolve(kind)
+    if task_type is None:
+        at.unknown("unknown_task_type", f"there is no task type {kind}", kind, context.task_types.names())
+        return BAD
+    try:
+        return Task(task_type.name, task_type.validate(arguments))
+    except UsageError as error:
+        if not bare:
+            at.refused(error)
+        for item in error.problems if bare else ():
+            key = item.key.removeprefix("command").lstrip(".")
+            at.report.add(item.code, item.message, at.path, item.hint, key=key)
+        return BAD
+
+
+def read_configurations(value: Value, at: At, context: Context) -> dict[str, JsonObject]:
+    """The `configurations:` of a file: name → arguments, with `type` canonical when it is given."""
+    if not isinstance(value, Mapping_):
+        wrong_type(value, at, "a mapping of names to arguments")
+        return {}
+    answer: dict[str, JsonObject] = {}
+    for name, item in value.items():
+        here = at.child(name)
+        if isinstance(named("name of a configuration")(name, here), Bad):
+            continue
+        if not isinstance(item, Mapping_):
+            wrong_type(item, here, "a mapping of arguments")
+            continue
+        kind: str | Bad | None = None
+        if item.get("type") is not None or item.get("config_type") is not None:
+            kind = _declared_type(item, here, context, {})
+        if not isinstance(kind, Bad):
+            arguments = arguments_of(item, kind or "")
+            answer[name] = {"type": kind, **arguments} if kind else arguments
+    return answer

@@ -1,0 +1,70 @@
+"""`gnomon validate PATH`: every job of a file or directory, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from gnomon.core.errors import Problem
+from gnomon.core.model import Job
+from gnomon.core.rules import ScheduleKinds
+from gnomon.core.tasks import TaskTypes
+
+from .applying import plan_files
+from .looking import look, read_file
+from .parsing import ParsedFile, parse_bytes
+
+
+def validate_path(
+    path: str | os.PathLike[str], kinds: ScheduleKinds, task_types: TaskTypes, *, default_timezone: str = "UTC"
+) -> tuple[tuple[Job, ...], tuple[Problem, ...]]:
+    """The valid jobs of a file or directory by id, and all problems by file. No problems: `validate` exits 0.
+
+    Everything is judged together as at a first start: ids, dependencies, cycles across files. Problems name files as
+    `path` was written (relative stays relative).
+    """
+    jobs, problems, _ = judge_path(path, kinds, task_types, default_timezone=default_timezone)
+    return jobs, problems
+
+
+def judge_path(
+    path: str | os.PathLike[str], kinds: ScheduleKinds, task_types: TaskTypes, *, default_timezone: str = "UTC"
+) -> tuple[tuple[Job, ...], tuple[Problem, ...], Mapping[str, ParsedFile]]:
+    """`validate_path`, and every file that could be read, as it was parsed."""
+    root = os.fspath(path)
+    files, problems = _files(root)
+    good: dict[str, ParsedFile] = {}
+    for file in sorted(files):
+        data = read_file(file)
+        if data is None:
+            continue
+        if isinstance(data, Problem):
+            problems.append(data)
+            continue
+        parsed = parse_bytes(data, file, kinds, task_types, default_timezone=default_timezone)
+        problems.extend(parsed.problems)
+        good[file] = parsed
+    bad = {name for parsed in good.values() for name in parsed.skipped if name is not None}
+    plan = plan_files({}, good, root=root, known=bad)
+    for items in plan.problems.values():
+        problems.extend(items)
+    for items in plan.warnings.values():
+        problems.extend(items)
+    jobs = tuple(job for job, _ in plan.upserts)
+    return jobs, tuple(sorted(dict.fromkeys(problems), key=_place)), good
+
+
+def _files(root: str) -> tuple[list[str], list[Problem]]:
+    if os.path.isdir(root):
+        snapshot = look(root)
+        return list(snapshot.files), [*snapshot.blocked.values(), *([snapshot.fault] if snapshot.fault else [])]
+    if not os.path.lexists(root):
+        return [], [Problem("file_missing", f"{root} does not exist", "", "check the path", root)]
+    return [root], []
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    """In the order of the files; how many more there are comes behind what it counts on from."""
+    last = sys.maxsize if problem.code == "too_many_problems" else 0
+    return (problem.file or "", problem.line or last, problem.column or 0)

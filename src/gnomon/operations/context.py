@@ -1,0 +1,47 @@
+"""What every operation works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gnomon.core.ports import Clock, Logs, Store, Transaction
+from gnomon.core.records import AuditRecord
+from gnomon.core.rules import ScheduleKinds
+from gnomon.core.tasks import TaskTypes
+from gnomon.core.values import Json
+from gnomon.engine.context import Context
+from gnomon.engine.planner import Planner
+from gnomon.engine.progress import Progress
+
+
+@dataclass(slots=True)
+class Desk:
+    """Store, registries and decisions; `actor` is who asks (`cli:alice`, `rest:token-name`).
+
+    `timezone`: of schedules that name none.
+    """
+
+    store: Store
+    clock: Clock
+    logs: Logs
+    engine: Context
+    actor: str
+    timezone: str = "UTC"
+    planner: Planner = field(init=False)
+    progress: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.planner = Planner(self.engine)
+        self.progress = Progress(self.engine)
+
+    @property
+    def kinds(self) -> ScheduleKinds:
+        return self.engine.kinds
+
+    @property
+    def task_types(self) -> TaskTypes:
+        return self.engine.task_types
+
+    def audit(self, tx: Transaction, action: str, what: str, before: Json = None, after: Json = None) -> None:
+        """Note a change, in the transaction that makes it."""
+        tx.add_audit([AuditRecord(self.clock.now(), self.actor, action, what, before, after)])

@@ -1,0 +1,175 @@
+"""Job files into the store: what a look at the directory found is applied in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gnomon.core.errors import Problem
+from gnomon.core.ports import Reader, Transaction
+from gnomon.core.records import FileRecord, JobFilter, JobRecord, Source, SourceKind
+from gnomon.core.values import JsonObject, rfc3339
+from gnomon.jobfiles.applying import FilePlan, plan_files
+from gnomon.jobfiles.directory import DirectoryWatcher
+from gnomon.jobfiles.parsing import ParsedFile
+
+from .context import Desk
+from .definitions import retire, upsert
+from .doubts import doubts
+from .views import problem_view
+
+logger = logging.getLogger("gnomon")
+CONFIRM = "files.confirm_empty"
+GUARD = "files.guard"
+
+
+@dataclass(slots=True)
+class FileDesk:
+    """Applies what a watcher finds. One per node; only the leader's is asked to apply.
+
+    `in_effect`: the version of each file that counts, None before the first application.
+    """
+
+    desk: Desk
+    watcher: DirectoryWatcher
+    in_effect: Mapping[str, ParsedFile] | None = None
+    _told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    _guard: Problem | None = None
+    _owed: bool = False
+
+    def look(self, leading: bool) -> bool:
+        """Look at the directory once; apply what changed if this node leads. Returns whether anything was applied."""
+        if leading and self.desk.store.read(lambda r: r.setting(CONFIRM)) is not None:
+            self.watcher.confirm_empty()
+            self.desk.store.write(lambda tx: tx.put_setting(CONFIRM, None))
+        changes = self.watcher.scan()
+        self._tell_guard(changes.guard, leading)
+        if not leading:
+            self.in_effect = None
+            return False
+        self._owed = self._owed or bool(changes)
+        if self.in_effect is not None and (not self._owed or self.watcher.losing):
+            return False  # a file that is missing for a moment may be on its way to another name
+        self._owed = False
+        before, self.in_effect = self.in_effect, None  # if it cannot be written, all is applied again
+        plan = self.desk.store.write(lambda tx: self._apply(tx, changes.removed, before))
+        self.in_effect = plan.in_effect
+        self._tell(plan)
+        return True
+
+    def _apply(self, tx: Transaction, removed: Sequence[str], before: Mapping[str, ParsedFile] | None) -> FilePlan:
+        now = self.desk.clock.now()
+        active = active_jobs(tx)
+        watched = self.watcher
+        gone = [*removed, *_strangers(active, watched)] if before is None else removed
+        plan = plan_files(
+            active,
+            watched.good,
+            root=watched.root,
+            in_effect=before,
+            broken=watched.broken,
+            held=watched.held,
+            removed=gone,
+        )
+        for job, path in plan.upserts:
+            upsert(tx, self.desk.planner, job, Source(SourceKind.FILE, path), now)
+        for job_id in plan.retire:
+            retire(tx, self.desk.planner, active[job_id], now)
+        tx.put_pools(plan.pools, "files")
+        known = set(watched.good) | set(watched.failed)
+        tx.delete_files([f.path for f in tx.files() if f.path not in known])
+        tx.put_files([self._record(path, plan) for path in sorted(known)])
+        return plan
+
+    def _record(self, path: str, plan: FilePlan) -> FileRecord:
+        problems = (*self.watcher.failed.get(path, ()), *plan.problems.get(path, ()))
+        warned = (*problems, *plan.warnings.get(path, ()))
+        views = tuple(problem_view(p) for p in warned)
+        digest = self.watcher.digests.get(path, "")
+        return FileRecord(path, digest, not problems, self.desk.clock.now(), views)
+
+    def _tell(self, plan: FilePlan) -> None:
+        """Log every problem once, and what was applied."""
+        now: dict[str, tuple[Problem, ...]] = {}
+        for path in {*self.watcher.failed, *plan.problems, *plan.warnings}:
+            now[path] = (*self.watcher.failed.get(path, ()), *plan.problems.get(path, ()), *plan.warnings.get(path, ()))
+        for path, problems in now.items():
+            for problem in problems:
+                if problem not in self._told.get(path, ()):
+                    logger.error("%s", problem)
+            if problems and self._told.get(path) != problems and path in plan.in_effect:
+                kept = (
+                    "its other entries count"
+                    if plan.in_effect[path].by_entry
+                    else "its last good version stays in effect"
+                )
+                logger.warning("%s: %s", path, kept)
+        for path in self._told.keys() - now.keys():
+            logger.info("%s is %s", path, "fine again" if path in self.watcher.good else "gone")
+        self._told = now
+        for job, path in plan.upserts:
+            logger.info("job %s loaded from %s", job.job_id, path)
+            for doubt in doubts(job):
+                logger.warning("%s: %s", path, doubt)
+        for job_id in plan.retire:
+            logger.info("job %s is in no file any more: it does not fire again, its history stays", job_id)
+
+    def _tell_guard(self, guard: Problem | None, leading: bool) -> None:
+        if guard == self._guard:
+            return
+        if guard is not None:
+            logger.error("%s", guard)
+        else:
+            logger.info("the jobs directory %s is believed again", self.watcher.root)
+        self._guard = guard
+        if leading:
+            text = None if guard is None else str(guard)
+            self.desk.store.write(lambda tx: tx.put_setting(GUARD, text))
+
+
+def active_jobs(reader: Reader) -> dict[str, JobRecord]:
+    """Every job that is not retired, by id."""
+    found: dict[str, JobRecord] = {}
+    cursor: str | None = None
+    while True:
+        page = reader.jobs(JobFilter(), limit=1000, cursor=cursor)
+        found.update((record.job_id, record) for record in page.items)
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def owned_paths(reader: Reader) -> set[str]:
+    """Paths of files that own jobs."""
+    return {r.source.path for r in active_jobs(reader).values() if r.source.path is not None}
+
+
+def confirm_empty(desk: Desk) -> None:
+    """A person says that the jobs directory is meant to be as empty as it is: its jobs are retired at the next look."""
+
+    def work(tx: Transaction) -> None:
+        tx.put_setting(CONFIRM, desk.actor)
+        desk.audit(tx, "files.confirm_empty", "jobs directory")
+
+    desk.store.write(work)
+
+
+def list_files(desk: Desk) -> list[JsonObject]:
+    """Job files and what is wrong with them."""
+    return [
+        {
+            "path": f.path,
+            "ok": f.ok,
+            "seen_at": rfc3339(f.seen_at),
+            "problems": list(f.problems),
+        }
+        for f in desk.store.read(lambda reader: list(reader.files()))
+    ]
+
+
+def _strangers(active: Mapping[str, JobRecord], watcher: DirectoryWatcher) -> list[str]:
+    """Files outside the watched place that own jobs: the directory was changed by the operator; they are gone."""
+    known = watcher.broken | watcher.held | watcher.good.keys()
+    paths = {r.source.path for r in active.values() if r.source.kind is SourceKind.FILE and r.source.path}
+    return sorted(p for p in paths - known if not p.startswith(watcher.root.rstrip("/") + "/") and p != watcher.root)

@@ -1,0 +1,168 @@
+"""Jobs: list, show, pause, resume, delete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gnomon.core.errors import Conflict, Problem, UsageError
+from gnomon.core.model import Job
+from gnomon.core.ports import Reader, Transaction
+from gnomon.core.records import JobFilter, JobRecord, Page, RunFilter, Source
+from gnomon.core.states import ACTIVE
+from gnomon.core.values import JsonObject
+from gnomon.jobfiles.graph import check_graph
+
+from .context import Desk
+from .definitions import retire, set_firing, upsert
+from .files import active_jobs
+from .lookup import find_job, refuse_file_owned
+from .views import job_view
+
+_DELETE_BATCH = 500
+
+
+def list_jobs(desk: Desk, where: JobFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
+    """Jobs by id, as objects."""
+
+    def work(reader: Reader) -> Page[JsonObject]:
+        page = reader.jobs(where, limit, cursor)
+        entries = reader.schedules_of({j.job_id for j in page.items})
+        return Page(tuple(job_view(j, entries.get(j.job_id, ()), desk.kinds) for j in page.items), page.next)
+
+    return desk.store.read(work)
+
+
+def show_job(desk: Desk, job_id: str) -> JsonObject:
+    """One job as an object."""
+
+    def work(reader: Reader) -> JsonObject:
+        record = find_job(reader, job_id)
+        return job_view(record, reader.schedules_of([record.job_id]).get(record.job_id, ()), desk.kinds)
+
+    return desk.store.read(work)
+
+
+def save_job(desk: Desk, job: Job, source: Source) -> JsonObject:
+    """Add or change a job that no file owns.
+
+    Raises:
+        Conflict: another source owns the id.
+    """
+
+    def work(tx: Transaction) -> None:
+        old = tx.job(job.job_id)
+        if old is not None and old.retired_at is None and old.source.kind != source.kind:
+            refuse_file_owned(old, "changed")
+            raise Conflict(Problem("owned_elsewhere", f"job {job.job_id!r} belongs to {old.source.kind}"))
+        if upsert(tx, desk.planner, job, source, desk.clock.now()) != old:
+            desk.audit(tx, "job.save", job.job_id)
+
+    desk.store.write(work)
+    return show_job(desk, job.job_id)
+
+
+def retire_job(desk: Desk, job_id: str) -> None:
+    """It fires no more; its history stays. Idempotent.
+
+    Raises:
+        Conflict: a file owns it.
+    """
+
+    def work(tx: Transaction) -> None:
+        record = find_job(tx, job_id)
+        refuse_file_owned(record, "removed")
+        if record.retired_at is None:
+            retire(tx, desk.planner, record, desk.clock.now())
+            desk.audit(tx, "job.remove", job_id)
+
+    desk.store.write(work)
+
+
+def pause_job(desk: Desk, job_id: str, reason: str | None = None) -> JsonObject:
+    """It makes no scheduled runs until it is resumed; fires that pass meanwhile are skips. Idempotent."""
+
+    def work(tx: Transaction) -> None:
+        now = desk.clock.now()
+        record = find_job(tx, job_id)
+        if record.paused_at is None:
+            paused = replace(record, paused_at=now, paused_by=desk.actor, pause_reason=reason)
+            set_firing(tx, desk.planner, record, paused, now)
+            desk.audit(tx, "job.pause", job_id, after=reason)
+
+    desk.store.write(work)
+    return show_job(desk, job_id)
+
+
+def resume_job(desk: Desk, job_id: str) -> JsonObject:
+    """It fires again from now on. Idempotent."""
+
+    def work(tx: Transaction) -> None:
+        now = desk.clock.now()
+        record = find_job(tx, job_id)
+        if record.paused_at is not None:
+            active = replace(record, paused_at=None, paused_by=None, pause_reason=None, failure_streak=0)
+            set_firing(tx, desk.planner, record, active, now)
+            desk.audit(tx, "job.resume", job_id)
+
+    desk.store.write(work)
+    return show_job(desk, job_id)
+
+
+def delete_job(desk: Desk, job_id: str) -> int:
+    """Remove a job with its history; returns how many runs went with it.
+
+    Raises:
+        Conflict: a file owns it, or a run of it is active.
+    """
+
+    def work(tx: Transaction) -> tuple[int, bool]:
+        record = find_job(tx, job_id)
+        refuse_file_owned(record, "deleted")
+        _refuse_active(tx, record)
+        page = tx.runs(RunFilter(job_id=job_id), limit=_DELETE_BATCH)
+        ids = [run.id for run in page.items]
+        logs = [(a.run_id, a.number) for some in tx.attempts(ids).values() for a in some] if ids else []
+        tx.delete_runs(ids)
+        done = page.next is None
+        if done:
+            tx.delete_job(job_id)
+            desk.audit(tx, "job.delete", job_id)
+        gone.extend(logs)
+        return len(ids), done
+
+    total, done = 0, False
+    while not done:
+        gone: list[tuple[str, int]] = []
+        count, done = desk.store.write(work)
+        total += count
+        for run_id, number in gone:
+            desk.logs.delete(run_id, number)
+    return total
+
+
+def check_dependencies(desk: Desk, job: Job) -> None:
+    """What a job depends on must be there, and not lead back to it.
+
+    Raises:
+        UsageError: names what is missing, or the way round.
+    """
+    if not job.depends_on:
+        return
+    active = desk.store.read(active_jobs)
+    edges = {job_id: [d.job for d in record.job.depends_on] for job_id, record in active.items()}
+    faults = check_graph({**edges, job.job_id: [d.job for d in job.depends_on]})
+    problems = [Problem(f.code, f.message, "depends_on", f.hint) for f in faults if job.job_id in f.jobs]
+    if problems:
+        raise UsageError(*problems)
+
+
+def _refuse_active(tx: Transaction, record: JobRecord) -> None:
+    active = [run for run in tx.active_runs(record.job_id) if run.state in ACTIVE]
+    if active:
+        raise Conflict(
+            Problem(
+                "job_active",
+                f"job {record.job_id!r} has {len(active)} runs that are not over (first: {active[0].id})",
+                hint="cancel them or wait: running work is never deleted",
+            )
+        )

@@ -1,0 +1,128 @@
+"""Schedule entries: list, show, edit, pause, resume, delete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gnomon.core.errors import usage
+from gnomon.core.identity import duplicate_schedule_ids, schedule_ids
+from gnomon.core.ports import Reader, Transaction
+from gnomon.core.records import JobRecord, Page, ScheduleFilter, ScheduleRecord
+from gnomon.core.values import JsonObject
+
+from .context import Desk
+from .definitions import restarted, set_entry_firing, upsert
+from .lookup import find_job, find_schedule, refuse_file_owned
+from .views import schedule_view
+
+
+def list_schedules(desk: Desk, where: ScheduleFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
+    """Entries by id, as objects."""
+
+    def work(reader: Reader) -> Page[JsonObject]:
+        page = reader.schedules(where, limit, cursor)
+        return Page(tuple(schedule_view(e, desk.kinds) for e in page.items), page.next)
+
+    return desk.store.read(work)
+
+
+def show_schedule(desk: Desk, schedule_id: str) -> JsonObject:
+    """One entry as an object."""
+    return desk.store.read(lambda reader: schedule_view(find_schedule(reader, schedule_id), desk.kinds))
+
+
+def edit_schedule(desk: Desk, schedule_id: str, value: object) -> JsonObject:
+    """Give an entry another rule: anything a `schedule:` takes. Binds fires after its commit.
+
+    Raises:
+        Conflict: the job's file owns it.
+        UsageError: the rule is not valid.
+    """
+
+    def work(tx: Transaction) -> str:
+        record, entry = _owned(tx, schedule_id, "edited")
+        zone = record.job.timezone or desk.timezone
+        spec = desk.kinds.parse(value, default_timezone=zone, job_id=record.job_id)
+        name = entry.schedule_id.removeprefix(record.job_id + ":")  # an edit keeps the id, whatever the rule is now
+        spec = replace(spec, name=spec.name or entry.spec.name or (name if len(record.job.schedules) > 1 else None))
+        specs = list(record.job.schedules)
+        position = schedule_ids(record.job).index(entry.schedule_id)
+        specs[position] = spec
+        job = replace(record.job, schedules=tuple(specs))
+        if repeated := duplicate_schedule_ids(job):
+            message = f"job {record.job_id!r} has another schedule {repeated[0][2]!r}"
+            raise usage("duplicate_schedule", message, key="name", hint="give it another name")
+        upsert(tx, desk.planner, job, record.source, desk.clock.now())
+        desk.audit(tx, "schedule.edit", entry.schedule_id, desk.kinds.dump(entry.spec), desk.kinds.dump(spec))
+        return schedule_ids(job)[position]
+
+    return show_schedule(desk, desk.store.write(work))
+
+
+def pause_schedule(desk: Desk, schedule_id: str) -> JsonObject:
+    """It makes no runs until it is resumed. Idempotent."""
+    return _set_paused(desk, schedule_id, True)
+
+
+def resume_schedule(desk: Desk, schedule_id: str) -> JsonObject:
+    """It fires again from now on. Idempotent."""
+    return _set_paused(desk, schedule_id, False)
+
+
+def reset_schedule(desk: Desk, schedule_id: str) -> JsonObject:
+    """Forget how far an entry is decided: its next fire is the first after now. For after a clock was set wrongly.
+
+    Fires between are neither run nor recorded; one that ran already never runs again.
+    """
+
+    def work(tx: Transaction) -> str:
+        now = desk.clock.now()
+        entry = find_schedule(tx, schedule_id)
+        tx.put_schedules([restarted(desk.planner, find_job(tx, entry.job_id), entry, now)])
+        desk.audit(tx, "schedule.reset", entry.schedule_id)
+        return entry.schedule_id
+
+    return show_schedule(desk, desk.store.write(work))
+
+
+def delete_schedule(desk: Desk, schedule_id: str) -> None:
+    """Remove an entry; the job stays.
+
+    Raises:
+        Conflict: the job's file owns it.
+    """
+
+    def work(tx: Transaction) -> None:
+        record, entry = _owned(tx, schedule_id, "deleted")
+        pairs = zip(schedule_ids(record.job), record.job.schedules, strict=True)
+        alone = len(record.job.schedules) == 2
+        specs = tuple(
+            replace(spec, name=spec.name or (known.removeprefix(record.job_id + ":") if alone else None))
+            for known, spec in pairs
+            if known != entry.schedule_id
+        )
+        upsert(tx, desk.planner, replace(record.job, schedules=specs), record.source, desk.clock.now())
+        desk.audit(tx, "schedule.delete", entry.schedule_id, desk.kinds.dump(entry.spec))
+
+    desk.store.write(work)
+
+
+def _set_paused(desk: Desk, schedule_id: str, paused: bool) -> JsonObject:
+    def work(tx: Transaction) -> str:
+        now = desk.clock.now()
+        entry = find_schedule(tx, schedule_id)
+        record = find_job(tx, entry.job_id)
+        if (entry.paused_at is not None) != paused:
+            at, by = (now, desk.actor) if paused else (None, None)
+            set_entry_firing(tx, desk.planner, record, entry, replace(entry, paused_at=at, paused_by=by), now)
+            desk.audit(tx, "schedule.pause" if paused else "schedule.resume", entry.schedule_id)
+        return entry.schedule_id
+
+    return show_schedule(desk, desk.store.write(work))
+
+
+def _owned(tx: Transaction, schedule_id: str, action: str) -> tuple[JobRecord, ScheduleRecord]:
+    entry = find_schedule(tx, schedule_id)
+    record = find_job(tx, entry.job_id)
+    refuse_file_owned(record, action)
+    return record, entry

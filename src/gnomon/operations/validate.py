@@ -1,0 +1,48 @@
+"""Looking at job files without a scheduler: what is wrong with them, and which jobs may run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gnomon.core.errors import Problem
+from gnomon.core.model import Job
+from gnomon.core.rules import ScheduleKinds
+from gnomon.core.tasks import TaskTypes
+from gnomon.core.values import JsonObject
+from gnomon.jobfiles.validating import judge_path
+
+from .doubts import doubts
+from .views import problem_view
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Jobs and problems of a file or a directory.
+
+    `usable`: the jobs may be used although there are problems (a bare list, of which only bad entries are left out).
+    """
+
+    jobs: tuple[Job, ...]
+    problems: tuple[Problem, ...]
+    usable: bool
+    pools: Mapping[str, int] = field(default_factory=dict)
+
+    def view(self) -> JsonObject:
+        """The JSON object of `gnomon validate`."""
+        return {
+            "ok": not self.problems,
+            "jobs": [job.job_id for job in self.jobs],
+            "errors": [problem_view(p) for p in self.problems],
+        }
+
+
+def check_path(path: Path, kinds: ScheduleKinds, task_types: TaskTypes, timezone: str) -> Checked:
+    """Everything about the job files at `path`, judged together as at a first start."""
+    jobs, problems, files = judge_path(path, kinds, task_types, default_timezone=timezone)
+    problems = (*problems, *(replace(p, file=str(path)) for job in jobs for p in doubts(job)))
+    parsed = files.get(str(path))
+    if parsed is None:
+        return Checked(jobs, problems, not problems)
+    return Checked(jobs, problems, not problems or (parsed.by_entry and bool(jobs)), parsed.pools)

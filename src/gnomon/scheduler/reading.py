@@ -1,0 +1,105 @@
+"""What is asked of the database: jobs and runs as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from gnomon.core.errors import NotFound, Problem, usage
+from gnomon.core.ports import Reader
+from gnomon.core.records import JobFilter, RunFilter
+from gnomon.core.states import State
+from gnomon.core.values import parse_rfc3339
+from gnomon.operations.context import Desk
+from gnomon.operations.lookup import find_job, find_run
+
+from .views import Job, Run, job_of, run_of
+
+ALL = 1_000_000
+
+
+def read_job(desk: Desk, job_id: str, *, retired: bool = False) -> Job | None:
+    """The job; None if there is none, or if it was removed (unless `retired`)."""
+
+    def work(reader: Reader) -> Job | None:
+        record = reader.job(job_id)
+        if record is None or (record.retired_at is not None and not retired):
+            return None
+        return job_of(record, reader.schedules_of([job_id]).get(job_id, ()), desk.kinds)
+
+    return desk.store.read(work)
+
+
+def must_be_there(desk: Desk, job_id: str) -> None:
+    """Raises NotFound unless there is such a job that was not removed."""
+
+    def work(reader: Reader) -> None:
+        if find_job(reader, job_id).retired_at is not None:
+            raise NotFound(Problem("job_not_found", f"the job {job_id!r} was removed", hint="add it again"))
+
+    desk.store.read(work)
+
+
+def read_jobs(desk: Desk) -> list[Job]:
+    """All jobs that were not removed, by id."""
+
+    def work(reader: Reader) -> list[Job]:
+        page = reader.jobs(JobFilter(), limit=ALL)
+        entries = reader.schedules_of({record.job_id for record in page.items})
+        return [job_of(r, entries.get(r.job_id, ()), desk.kinds) for r in page.items]
+
+    return desk.store.read(work)
+
+
+def read_run(desk: Desk, run_id: str) -> Run:
+    """The run. Raises NotFound."""
+
+    def work(reader: Reader) -> Run:
+        run = find_run(reader, run_id)
+        return run_of(run, reader.attempts([run.id]).get(run.id, ()))
+
+    return desk.store.read(work)
+
+
+def read_runs(
+    desk: Desk,
+    job_id: str | None,
+    state: State | str | Sequence[State | str] | None,
+    since: datetime | str | None,
+    limit: int,
+) -> list[Run]:
+    """Runs that match, newest first. Raises UsageError for what is no state or no instant."""
+    wanted = () if state is None else ((state,) if isinstance(state, str) else tuple(state))
+    where = RunFilter(job_id=job_id, states=tuple(_state(s) for s in wanted), since=instant(since, "since"))
+
+    def work(reader: Reader) -> list[Run]:
+        page = reader.runs(where, limit=limit)
+        attempts = reader.attempts({run.id for run in page.items}) if page.items else {}
+        return [run_of(run, attempts.get(run.id, ())) for run in page.items]
+
+    return desk.store.read(work)
+
+
+def instant(moment: datetime | str | None, key: str) -> datetime | None:
+    """An aware datetime, or ISO 8601 text with offset; a time without a zone names no instant.
+
+    Raises:
+        UsageError: it has none, or is no time.
+    """
+    if isinstance(moment, str):
+        try:
+            return parse_rfc3339(moment)
+        except ValueError:
+            hint = "write 2030-01-01T09:00:00Z, or give an aware datetime"
+            raise usage("time_invalid", f"{moment[:60]!r} is no instant", key=key, hint=hint) from None
+    if moment is not None and moment.tzinfo is None:
+        hint = "give it a zone: datetime(2030, 1, 1, tzinfo=UTC)"
+        raise usage("time_invalid", f"{moment!r} has no time zone", key=key, hint=hint)
+    return moment
+
+
+def _state(name: State | str) -> State:
+    try:
+        return State(name)
+    except ValueError:
+        raise usage("state_unknown", f"{name!r} is no state", key="state", hint=", ".join(State)) from None

@@ -1,0 +1,281 @@
+"""The first schema.
+
+Revision ID: 0001
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    _jobs()
+    _runs()
+    _run_indexes()
+    _attempts()
+    _machinery()
+
+
+def _jobs() -> None:
+    op.create_table(
+        "jobs",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("enabled", sa.SmallInteger(), nullable=False),
+        sa.Column("rated", sa.SmallInteger(), nullable=False),
+        sa.Column("task_type", sa.Text(), nullable=False),
+        sa.Column("labels", sa.Text(), nullable=True),
+        sa.Column("source_kind", sa.Text(), nullable=False),
+        sa.Column("source_path", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_by", sa.Text(), nullable=True),
+        sa.Column("pause_reason", sa.Text(), nullable=True),
+        sa.Column("retired_at", sa.BigInteger(), nullable=True),
+        sa.Column("failure_streak", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id"),
+    )
+    _partial("ix_jobs_rated", "jobs", ["job_id"], "rated = 1")
+    op.create_table(
+        "job_definitions",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("task_type", sa.Text(), nullable=False),
+        sa.Column("definition", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "version"),
+    )
+    op.create_table(
+        "dependencies",
+        sa.Column("upstream", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("upstream", "job_id"),
+    )
+    op.create_index("ix_dependencies_job", "dependencies", ["job_id"])
+    op.create_table(
+        "schedules",
+        sa.Column("schedule_id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("anchor", sa.BigInteger(), nullable=False),
+        sa.Column("cursor", sa.BigInteger(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_by", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("schedule_id"),
+    )
+    _partial("ix_schedules_due", "schedules", ["due_at"], "due_at IS NOT NULL")
+    op.create_index("ix_schedules_job", "schedules", ["job_id", "position"])
+    op.create_table(
+        "job_files",
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("ok", sa.SmallInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("problems", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("path"),
+    )
+    op.create_table(
+        "pools",
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", "name"),
+    )
+
+
+def _runs() -> None:
+    op.create_table(
+        "runs",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("run_key", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("flow_id", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("schedule_id", sa.Text(), nullable=True),
+        sa.Column("fire_at", sa.BigInteger(), nullable=True),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("exclusive", sa.SmallInteger(), nullable=False),
+        sa.Column("pools", sa.Text(), nullable=True),
+        sa.Column("max_active", sa.Integer(), nullable=True),
+        sa.Column("available_at", sa.BigInteger(), nullable=True),
+        sa.Column("deadline_at", sa.BigInteger(), nullable=True),
+        sa.Column("queued_at", sa.BigInteger(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("lost", sa.Integer(), nullable=False),
+        sa.Column("parameters", sa.Text(), nullable=True),
+        sa.Column("labels", sa.Text(), nullable=True),
+        sa.Column("retry_of", sa.Text(), nullable=True),
+        sa.Column("parent_id", sa.Text(), nullable=True),
+        sa.Column("item", sa.Text(), nullable=True),
+        sa.Column("waiting_for", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("lateness_s", sa.Float(), nullable=True),
+        sa.Column("duration_s", sa.Float(), nullable=True),
+        sa.Column("cancel_requested_at", sa.BigInteger(), nullable=True),
+        sa.Column("cancel_actor", sa.Text(), nullable=True),
+        sa.Column("cancel_reason", sa.Text(), nullable=True),
+        sa.Column("configuration", sa.Text(), nullable=True),
+        sa.Column("configuration_version", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+
+
+def _run_indexes() -> None:
+    _partial(
+        "ix_runs_active",
+        "runs",
+        ["job_id", "due_at", "id", "state"],
+        "state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')",
+    )
+    _partial(
+        "ix_runs_arriving",
+        "runs",
+        ["available_at"],
+        "state IN ('scheduled', 'retry_wait') AND available_at IS NOT NULL",
+    )
+    _partial(
+        "ix_runs_cancelling",
+        "runs",
+        ["cancel_requested_at"],
+        "cancel_requested_at IS NOT NULL AND state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')",
+    )
+    op.create_index("ix_runs_due", "runs", ["due_at", "id"])
+    _partial(
+        "ix_runs_expiring",
+        "runs",
+        ["deadline_at"],
+        "deadline_at IS NOT NULL AND attempts = 0 AND state IN ('scheduled', 'waiting', 'queued')",
+    )
+    _partial("ix_runs_flow", "runs", ["flow_id"], "flow_id != id")
+    op.create_index("ix_runs_job", "runs", ["job_id", "due_at", "id"])
+    _partial(
+        "ix_runs_open",
+        "runs",
+        ["due_at", "id", "state"],
+        "state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')",
+    )
+    _partial("ix_runs_pooled", "runs", ["job_id"], "pools IS NOT NULL AND state = 'running'")
+    _partial("ix_runs_queued", "runs", ["queue", "rank", "due_at", "id"], "state = 'queued'")
+    _partial("ix_runs_troubled", "runs", ["due_at", "id", "state"], "state IN ('failed', 'cancelled', 'skipped')")
+    op.create_index("ux_runs_key", "runs", ["run_key"], unique=True)
+
+
+def _attempts() -> None:
+    op.create_table(
+        "attempts",
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("token", sa.BigInteger(), nullable=False),
+        sa.Column("node_id", sa.Text(), nullable=False),
+        sa.Column("claimed_at", sa.BigInteger(), nullable=False),
+        sa.Column("executor", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("worker", sa.Text(), nullable=True),
+        sa.Column("process", sa.Text(), nullable=True),
+        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("duration_s", sa.Float(), nullable=True),
+        sa.Column("log_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("rated_job", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("run_id", "number"),
+    )
+    _partial("ix_attempts_live", "attempts", ["node_id"], "outcome IS NULL")
+    _partial("ix_attempts_rated", "attempts", ["rated_job", "claimed_at"], "rated_job IS NOT NULL")
+    op.create_table(
+        "skips",
+        sa.Column("id", _SERIAL, nullable=False),
+        sa.Column("schedule_id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_skips_job", "skips", ["job_id", "last_at"])
+    op.create_index("ix_skips_last", "skips", ["last_at"])
+    op.create_index("ux_skips_first", "skips", ["schedule_id", "first_at"], unique=True)
+
+
+def _machinery() -> None:
+    op.create_table(
+        "nodes",
+        sa.Column("node_id", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("boot_id", sa.Text(), nullable=False),
+        sa.Column("lock_path", sa.Text(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=False),
+        sa.Column("concurrency", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("stopped_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("node_id"),
+    )
+    op.create_table(
+        "leader",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("node_id", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "settings",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("id", _SERIAL, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("object", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=True),
+        sa.Column("after", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "changes",
+        sa.Column("seq", _SERIAL, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("ids", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+
+
+def _partial(name: str, table: str, columns: list[str], condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)

@@ -1,0 +1,126 @@
+"""Removal of what is old, in small steps: each call reads and removes a bounded number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import and_, delete, exists, func, select, tuple_
+
+from gnomon.core.states import FINAL
+from gnomon.core.values import to_micros
+
+from .schema import among, attempts, changes, job_definitions, jobs, runs, settings, skips
+from .session import Row, Statement, WriteSession, given, listed, upsert, within
+
+JOBS_PER_CALL = 256
+_NEVER = 1 << 62  # later than any instant
+_SWEEP_NAME = "store.prune_after"
+_FINAL_RUN = among(runs.c.state, FINAL)
+
+_OLD = Statement(
+    select(runs.c.id)
+    .where(_FINAL_RUN, runs.c.due_at < given("before"))
+    .order_by(runs.c.due_at, runs.c.id)
+    .limit(given("limit"))
+)
+_SWEPT = Statement(select(settings.c.value).where(settings.c.name == given("name")))
+_SWEEP = Statement(
+    select(jobs.c.job_id).where(jobs.c.job_id > given("after")).order_by(jobs.c.job_id).limit(given("limit"))
+)
+_NEWEST = (runs.c.due_at.desc(), runs.c.id.desc())
+_OLDEST_KEPT = Statement(
+    select(runs.c.due_at, runs.c.id)
+    .where(runs.c.job_id == given("job_id"))
+    .order_by(*_NEWEST)
+    .limit(1)
+    .offset(given("newer"))
+)
+_BEYOND = Statement(
+    select(runs.c.id)
+    .where(
+        _FINAL_RUN,
+        runs.c.job_id == given("job_id"),
+        tuple_(runs.c.due_at, runs.c.id) < tuple_(given("due_at"), given("id")),
+    )
+    .order_by(runs.c.due_at, runs.c.id)
+    .limit(given("limit"))
+)
+_ATTEMPTS = Statement(
+    select(attempts.c.run_id, attempts.c.number)
+    .where(within(attempts.c.run_id, "ids"))
+    .order_by(attempts.c.run_id, attempts.c.number)
+)
+_STALE = Statement(
+    select(job_definitions.c.job_id, job_definitions.c.version)
+    .join_from(job_definitions, jobs, jobs.c.job_id == job_definitions.c.job_id)
+    .where(
+        within(job_definitions.c.job_id, "job_ids"),
+        job_definitions.c.version != jobs.c.version,
+        ~exists(
+            select(runs.c.id).where(
+                and_(runs.c.job_id == job_definitions.c.job_id, runs.c.version == job_definitions.c.version)
+            )
+        ),
+    )
+)
+_DROP_RUNS = Statement(delete(runs).where(within(runs.c.id, "ids")))
+_DROP_ATTEMPTS = Statement(delete(attempts).where(within(attempts.c.run_id, "ids")))
+_DROP_DEFINITION = Statement(
+    delete(job_definitions).where(
+        job_definitions.c.job_id == given("job_id"), job_definitions.c.version == given("version")
+    )
+)
+_OLD_SKIPS = select(skips.c.id).where(skips.c.last_at < given("before")).order_by(skips.c.last_at).limit(given("limit"))
+_DROP_SKIPS = Statement(delete(skips).where(skips.c.id.in_(_OLD_SKIPS.scalar_subquery())))
+_LAST = select(func.max(changes.c.seq)).scalar_subquery()
+_FIRST_CHANGES = select(changes.c.seq).order_by(changes.c.seq).limit(given("limit")).scalar_subquery()
+# The newest entry stays: the numbers of the feed must never begin anew.
+_DROP_CHANGES = Statement(
+    delete(changes).where(changes.c.seq.in_(_FIRST_CHANGES), changes.c.at < given("before"), changes.c.seq < _LAST)
+)
+_PUT_SETTING = upsert(settings)
+
+
+class PruneWrites(WriteSession):
+    """Removal of what is old."""
+
+    def prune(
+        self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int
+    ) -> Sequence[tuple[str, int]]:
+        before = to_micros(runs_before)
+        doomed = [row[0] for row in self.fetch(_OLD, before=before, limit=limit)]
+        swept = self._sweep(doomed, runs_per_job, limit)
+        removed: list[Row] = []
+        if doomed:
+            ids = listed(doomed)
+            removed = self.fetch(_ATTEMPTS, ids=ids)
+            self.change(_DROP_ATTEMPTS, ids=ids)
+            self.change(_DROP_RUNS, ids=ids)
+            self.touch("runs", doomed)
+        stale = self.fetch(_STALE, job_ids=listed(swept))
+        self.change_many(_DROP_DEFINITION, stale)
+        self.change(_DROP_SKIPS, before=before, limit=limit)
+        self.change(_DROP_CHANGES, before=to_micros(changes_before), limit=max(limit, 1000))
+        return [(run_id, number) for run_id, number in removed]
+
+    def _sweep(self, doomed: list[str], keep: int, limit: int) -> list[str]:
+        """Add runs beyond the newest `keep` of the next jobs in line; the ids of the jobs looked at."""
+        row = self.first(_SWEPT, name=_SWEEP_NAME)
+        after = "" if row is None else str(row[0])
+        line = [found[0] for found in self.fetch(_SWEEP, after=after, limit=JOBS_PER_CALL)]
+        known, position = set(doomed), after
+        for job_id in line:
+            if len(doomed) >= limit:
+                break
+            oldest = self.first(_OLDEST_KEPT, job_id=job_id, newer=keep - 1) if keep else (_NEVER, "")
+            if oldest is not None:
+                rows = self.fetch(_BEYOND, job_id=job_id, due_at=oldest[0], id=oldest[1], limit=limit + len(known))
+                doomed += [row[0] for row in rows if row[0] not in known][: limit - len(doomed)]
+            if len(doomed) < limit:
+                position = job_id
+        if len(line) < JOBS_PER_CALL and line and position == line[-1]:
+            position = ""
+        if position != after:
+            self.change_many(_PUT_SETTING, [(_SWEEP_NAME, position)])
+        return line

@@ -1,0 +1,155 @@
+"""Schedule entries and how far each is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+from sqlalchemy import delete, func, select, update
+
+from gnomon.core.records import Page, ScheduleFilter, ScheduleRecord
+from gnomon.core.values import from_micros
+
+from .schema import schedules
+from .session import Row, Session, Statement, WriteSession, given, listed, upsert, within
+from .values import from_cursor, instant, micros, spec_text, spec_value, to_cursor
+
+_ALL = select(schedules)
+_BY_ID = Statement(_ALL.where(schedules.c.schedule_id == given("schedule_id")))
+_OF_JOBS = Statement(
+    _ALL.where(within(schedules.c.job_id, "job_ids")).order_by(schedules.c.job_id, schedules.c.position)
+)
+_DUE = Statement(
+    _ALL.where(schedules.c.due_at.is_not(None), schedules.c.due_at <= given("now"))
+    .order_by(schedules.c.due_at)
+    .limit(given("limit"))
+)
+_NEXT_DUE = Statement(select(func.min(schedules.c.due_at)).where(schedules.c.due_at.is_not(None)))
+
+
+def _from_row(row: Row) -> ScheduleRecord:
+    schedule_id, job_id, position, spec, anchor, cursor, due, revision, paused, paused_by = row
+    return ScheduleRecord(
+        schedule_id,
+        job_id,
+        spec_value(spec),
+        position,
+        from_micros(anchor),
+        instant(cursor),
+        instant(due),
+        revision,
+        instant(paused),
+        paused_by,
+    )
+
+
+def _to_row(record: ScheduleRecord) -> tuple[object, ...]:
+    return (
+        record.schedule_id,
+        record.job_id,
+        record.position,
+        spec_text(record.spec),
+        micros(record.anchor),
+        micros(record.cursor),
+        micros(record.due_at),
+        record.revision,
+        micros(record.paused_at),
+        record.paused_by,
+    )
+
+
+@lru_cache(maxsize=16)
+def _page(shape: frozenset[str]) -> Statement:
+    query = _ALL.order_by(schedules.c.schedule_id).limit(given("limit"))
+    if "after" in shape:
+        query = query.where(schedules.c.schedule_id > given("after"))
+    if "job_id" in shape:
+        query = query.where(schedules.c.job_id == given("job_id"))
+    if "paused:yes" in shape:
+        query = query.where(schedules.c.paused_at.is_not(None))
+    if "paused:no" in shape:
+        query = query.where(schedules.c.paused_at.is_(None))
+    return Statement(query)
+
+
+class ScheduleReads(Session):
+    """Questions about schedule entries."""
+
+    def schedule(self, schedule_id: str) -> ScheduleRecord | None:
+        row = self.first(_BY_ID, schedule_id=schedule_id)
+        return None if row is None else _from_row(row)
+
+    def schedules(self, where: ScheduleFilter, limit: int = 50, cursor: str | None = None) -> Page[ScheduleRecord]:
+        values: dict[str, object] = {}
+        if cursor is not None:
+            (values["after"],) = from_cursor(cursor, str)
+        if where.job_id is not None:
+            values["job_id"] = where.job_id
+        if where.paused is not None:
+            values["paused:yes" if where.paused else "paused:no"] = None
+        found = [_from_row(row) for row in self.fetch(_page(frozenset(values)), limit=limit + 1, **values)]
+        return Page(tuple(found[:limit]), to_cursor(found[limit - 1].schedule_id) if len(found) > limit else None)
+
+    def schedules_of(self, job_ids: Collection[str]) -> Mapping[str, tuple[ScheduleRecord, ...]]:
+        found: dict[str, list[ScheduleRecord]] = {}
+        if job_ids:
+            for row in self.fetch(_OF_JOBS, job_ids=listed(job_ids)):
+                found.setdefault(row[1], []).append(_from_row(row))
+        return {job_id: tuple(entries) for job_id, entries in found.items()}
+
+    def due_schedules(self, now: datetime, limit: int) -> Sequence[ScheduleRecord]:
+        return [_from_row(row) for row in self.fetch(_DUE, now=micros(now), limit=limit)]
+
+    def next_due_at(self) -> datetime | None:
+        row = self.first(_NEXT_DUE)
+        return None if row is None else instant(row[0])
+
+
+_PUT = upsert(schedules)
+_REVISIONS = Statement(
+    select(schedules.c.schedule_id, schedules.c.revision).where(within(schedules.c.schedule_id, "schedule_ids"))
+)
+_ADVANCE = Statement(
+    update(schedules)
+    .values(
+        cursor=given("v_cursor"),
+        due_at=given("v_due_at"),
+        revision=given("v_revision"),
+        paused_at=given("v_paused_at"),
+        paused_by=given("v_paused_by"),
+    )
+    .where(schedules.c.schedule_id == given("k_id"))
+)
+_DELETE = Statement(delete(schedules).where(within(schedules.c.schedule_id, "schedule_ids")))
+
+
+class ScheduleWrites(WriteSession):
+    """Changes to schedule entries."""
+
+    def put_schedules(self, records: Sequence[ScheduleRecord]) -> None:
+        self.change_many(_PUT, [_to_row(record) for record in records])
+        self.touch("schedules", [record.schedule_id for record in records])
+
+    def advance_schedules(self, records: Sequence[ScheduleRecord]) -> Collection[str]:
+        if not records:
+            return ()
+        asked = listed([record.schedule_id for record in records])
+        stored: dict[str, int] = {row[0]: row[1] for row in self.fetch(_REVISIONS, schedule_ids=asked)}
+        rows, done, refused = [], [], []
+        for record in records:
+            if stored.get(record.schedule_id) != record.revision:
+                refused.append(record.schedule_id)
+                continue
+            stored[record.schedule_id] = revision = record.revision + 1
+            paused = micros(record.paused_at)
+            row = (micros(record.cursor), micros(record.due_at), revision, paused, record.paused_by, record.schedule_id)
+            rows.append(row)
+            done.append(record.schedule_id)
+        self.change_many(_ADVANCE, rows)
+        self.touch("schedules", done)
+        return refused
+
+    def delete_schedules(self, schedule_ids: Collection[str]) -> None:
+        if schedule_ids and self.change(_DELETE, schedule_ids=listed(schedule_ids)):
+            self.touch("schedules", schedule_ids)

@@ -1,0 +1,31 @@
+"""The resources put together: `core.ports.Reader` and `core.ports.Transaction` over SQL."""
+
+from __future__ import annotations
+
+from .attempts import AttemptReads, AttemptWrites
+from .jobs import JobReads, JobWrites
+from .misc import MiscReads, MiscWrites
+from .nodes import NodeReads, NodeWrites
+from .prune import PruneWrites
+from .run_lists import RunLists
+from .runs import RunReads, RunWrites
+from .schedules import ScheduleReads, ScheduleWrites
+from .skips import SkipReads, SkipWrites
+
+
+class SqlReader(JobReads, ScheduleReads, RunReads, RunLists, AttemptReads, SkipReads, NodeReads, MiscReads):
+    """A `Reader`."""
+
+
+class SqlTransaction(
+    JobWrites,
+    ScheduleWrites,
+    RunWrites,
+    AttemptWrites,
+    SkipWrites,
+    NodeWrites,
+    MiscWrites,
+    PruneWrites,
+    SqlReader,
+):
+    """A `Transaction`."""

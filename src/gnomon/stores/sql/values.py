@@ -1,0 +1,110 @@
+"""Values as columns hold them: instants in microseconds, JSON as text, and back. Also the cursors of pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from gnomon.core.attempts import Failure
+from gnomon.core.codec import job_from_json, job_to_json, schedule_from_json, schedule_to_json
+from gnomon.core.errors import usage
+from gnomon.core.model import Job
+from gnomon.core.rules import ScheduleSpec
+from gnomon.core.values import canonical_json, from_micros, to_micros
+
+
+def micros(instant: datetime | None) -> int | None:
+    """An instant or None, as kept."""
+    return None if instant is None else to_micros(instant)
+
+
+def instant(value: int | None) -> datetime | None:
+    """The instant of `micros`."""
+    return None if value is None else from_micros(value)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def text(value: object) -> str | None:
+    """JSON as kept, order of keys included; None is NULL."""
+    return None if value is None else _encode(value)
+
+
+def mapping_text(value: Mapping[str, Any]) -> str | None:
+    """A mapping as kept; an empty one is NULL."""
+    return _encode(dict(value)) if value else None
+
+
+def label_text(key: str, value: str) -> str:
+    """How one entry of a mapping of texts stands in `mapping_text`."""
+    return f"{_encode(key)}:{_encode(value)}"
+
+
+def clean(words: str | None) -> str | None:
+    """Words from outside as a database takes them: what is no Unicode (undecodable bytes) is spelt out."""
+    if words is None or words.isascii():
+        return words
+    return words.encode("utf-8", "backslashreplace").decode()
+
+
+def value(kept: str | None) -> Any:
+    """The JSON value of `text`."""
+    return None if kept is None else json.loads(kept)
+
+
+def mapping(kept: str | None) -> dict[str, Any]:
+    """The mapping of `mapping_text`."""
+    return {} if kept is None else json.loads(kept)
+
+
+def failure(code: str | None, message: str | None) -> Failure | None:
+    """The failure of its two columns."""
+    return None if code is None else Failure(code, message or "")
+
+
+def job_text(job: Job) -> str:
+    """A definition as kept."""
+    return canonical_json(job_to_json(job))
+
+
+@lru_cache(maxsize=20_000)
+def job_value(kept: str) -> Job:
+    """The definition of `job_text`; equal texts may share one object."""
+    return job_from_json(json.loads(kept))
+
+
+def spec_text(spec: ScheduleSpec) -> str:
+    """A schedule entry as kept."""
+    return canonical_json(schedule_to_json(spec))
+
+
+@lru_cache(maxsize=20_000)
+def spec_value(kept: str) -> ScheduleSpec:
+    """The entry of `spec_text`."""
+    return schedule_from_json(json.loads(kept))
+
+
+def to_cursor(*key: str | int) -> str:
+    """The key of a page's last row, opaque to the caller."""
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str, *kinds: type) -> tuple[Any, ...]:
+    """The key of `to_cursor`.
+
+    Raises:
+        UsageError: `bad_cursor`, if it is none of ours.
+    """
+    try:
+        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if [type(part) for part in key] == list(kinds):
+            return tuple(key)
+    except (binascii.Error, ValueError, TypeError):
+        pass
+    raise usage("bad_cursor", f"{cursor!r} is no cursor of this list", key="cursor", hint="begin without a cursor")

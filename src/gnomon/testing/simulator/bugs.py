@@ -1,0 +1,212 @@
+"""Schedulers with one guard taken out, to see that the simulator notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from gnomon.core import lifecycle
+from gnomon.core.attempts import Ended, Outcome
+from gnomon.core.flows import Judgement, Verdict
+from gnomon.core.ports import Reader, Store, Transaction
+from gnomon.core.records import Activity, AttemptRecord, RunRecord, ScheduleRecord, SkipRecord
+from gnomon.core.states import State
+from gnomon.engine import progress
+from gnomon.engine.performer import Performer
+from gnomon.engine.reaper import Reaper
+from gnomon.operations import definitions
+
+T = TypeVar("T")
+
+
+class _Proxy:
+    """A transaction with some methods replaced."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self.tx = tx
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.tx, name)
+
+
+class _Unfenced(_Proxy):
+    """Accepts reports under any token."""
+
+    def update_attempts(
+        self, records: Sequence[AttemptRecord], *, token: Mapping[tuple[str, int], int] | None = None
+    ) -> Collection[tuple[str, int]]:
+        stored = {(r.run_id, r.number): self.tx.attempt(r.run_id, r.number) for r in records}
+        current = {key: a.token for key, a in stored.items() if a is not None}
+        if token is not None:
+            return self.tx.update_attempts(records, token=current)
+        return self.tx.update_attempts([replace(r, token=current[r.run_id, r.number]) for r in records])
+
+
+class _Keyless(_Proxy):
+    """Knows no unique run key, and leaves the moving of cursors to a transaction of its own."""
+
+    def __init__(self, tx: Transaction) -> None:
+        super().__init__(tx)
+        self.later: list[ScheduleRecord] = []
+
+    def insert_runs(self, records: Sequence[RunRecord]) -> Collection[str]:
+        return self.tx.insert_runs([replace(r, run_key=f"{r.run_key}|{r.id}") for r in records])
+
+    def advance_schedules(self, records: Sequence[ScheduleRecord]) -> Collection[str]:
+        self.later += records
+        return ()
+
+
+class _BuggyStore:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        return self._store.read(work)
+
+    def data_version(self) -> int:
+        return self._store.data_version()
+
+    def close(self) -> None:
+        self._store.close()
+
+
+class UnfencedStore(_BuggyStore):
+    """Without fencing tokens."""
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        return self._store.write(lambda tx: work(_Unfenced(tx)))
+
+
+class KeylessStore(_BuggyStore):
+    """Without the unique run key, and the cursor moved in a second transaction."""
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        later: list[ScheduleRecord] = []
+
+        def first(tx: Transaction) -> T:
+            proxy = _Keyless(tx)
+            answer = work(proxy)
+            later.extend(proxy.later)
+            return answer
+
+        answer = self._store.write(first)
+        if later:
+            self._store.write(lambda tx: tx.advance_schedules(later))
+        return answer
+
+
+class _Blind(_Proxy):
+    """Sees no active runs."""
+
+    def activity(self, job_ids: Collection[str]) -> Mapping[str, Activity]:
+        return {}
+
+
+class _Poolless(_Proxy):
+    """Sees no pool in use."""
+
+    def pool_use(self, pools: Collection[str]) -> Mapping[str, int]:
+        return {}
+
+
+class _Skipless(_Proxy):
+    """Drops skips."""
+
+    def insert_skips(self, records: Sequence[SkipRecord]) -> None:
+        pass
+
+
+class _Stale(_Proxy):
+    """Shows the queue as it was a while ago, and takes every claim (no compare-and-set)."""
+
+    def __init__(self, tx: Transaction, before: list[RunRecord]) -> None:
+        super().__init__(tx)
+        self.before = before
+
+    def queued(self, queues: Collection[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
+        now = list(self.tx.queued(queues, limit, after))
+        known = {run.id for run in now}
+        shown = [*now, *(run for run in self.before if run.id not in known)]
+        self.before[:] = now
+        return shown
+
+    def update_runs(self, changes: Sequence[tuple[RunRecord, State]]) -> Collection[str]:
+        stored = self.tx.runs_by_id([run.id for run, _ in changes])
+        return self.tx.update_runs([(run, stored[run.id].state) for run, _ in changes])
+
+
+class _ProxyStore(_BuggyStore):
+    """Every transaction through a proxy."""
+
+    def __init__(self, store: Store, proxy: Callable[[Transaction], Any]) -> None:
+        super().__init__(store)
+        self._proxy = proxy
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        return self._store.write(lambda tx: work(self._proxy(tx)))
+
+
+def _through(proxy: Callable[[Transaction], Any]) -> Callable[[Store], Store]:
+    return lambda store: _ProxyStore(store, proxy)
+
+
+def _stale(store: Store) -> Store:
+    before: list[RunRecord] = []
+    return _ProxyStore(store, lambda tx: _Stale(tx, before))
+
+
+def _swapped(owner: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], AbstractContextManager[object]]:
+    """A function of the scheduler, replaced while a simulation runs; `make` gets the real one."""
+
+    @contextmanager
+    def swapped() -> Iterator[None]:
+        real = getattr(owner, name)
+        setattr(owner, name, make(real))
+        try:
+            yield
+        finally:
+            setattr(owner, name, real)
+
+    return swapped
+
+
+def _lost_is_success(real: Any) -> Any:
+    def after(run: RunRecord, job: Any, ended: Ended, now: datetime, uniform: float) -> RunRecord:
+        if ended.outcome is Outcome.LOST and not ended.never_started:
+            ended = replace(ended, outcome=Outcome.SUCCEEDED)
+        answer: RunRecord = real(run, job, ended, now, uniform)
+        return answer
+
+    return after
+
+
+def _no_skips(real: Any) -> Any:
+    return lambda *args: (real(*args)[0], ())
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A guard taken out: of the store, or of a function of the scheduler."""
+
+    store: Callable[[Store], Store] = lambda store: store
+    patch: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+BUGS: Mapping[str, Bug] = {
+    "no_fence": Bug(UnfencedStore),
+    "no_key_no_transaction": Bug(KeylessStore),
+    "overlap_ignored": Bug(_through(_Blind)),
+    "pools_ignored": Bug(_through(_Poolless)),
+    "skips_dropped": Bug(_through(_Skipless)),
+    "double_claim": Bug(_stale),
+    "lost_is_success": Bug(patch=_swapped(lifecycle, "after_attempt", _lost_is_success)),
+    "resume_without_skip": Bug(patch=_swapped(definitions, "wake_entry", _no_skips)),
+    "upstreams_ignored": Bug(patch=_swapped(progress, "judge", lambda real: lambda *_: Judgement(Verdict.GO))),
+    "never_reaped": Bug(patch=_swapped(Reaper, "step", lambda real: lambda *_: None)),
+    "edit_without_settling": Bug(patch=_swapped(definitions, "settle", lambda real: lambda *_: None)),
+    "doubt_forgotten": Bug(patch=_swapped(Performer, "missing", lambda real: lambda *_: [])),
+}

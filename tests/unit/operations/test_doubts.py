@@ -1,0 +1,28 @@
+"""What would go wrong at the first run is said before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gnomon.core.model import Job, Parameter, Task
+from gnomon.operations.doubts import doubts
+
+
+def _job(*words: str, **fields: object) -> Job:
+    return replace(Job("j", Task("command", {"command": ["echo", *words]})), **fields)  # type: ignore[arg-type]
+
+
+def test_references_that_something_fills_are_fine() -> None:
+    job = _job("${day}", "${fire_date}", "${runs.up/stream-1.result.n}", "$${x}", parameters=(Parameter("day"),))
+    assert doubts(job) == []
+
+
+def test_a_reference_nobody_fills_names_the_nearest() -> None:
+    (problem,) = doubts(_job("${fire_dte}"))
+    assert problem.code == "unknown_reference"
+    assert "fire_date" in problem.hint
+
+
+def test_what_this_version_does_not_carry_out_is_said() -> None:
+    found = doubts(replace(_job(for_each=[1, 2], alerts={"channels": ["ops"]}), task=Task("command", {}, use="x")))
+    assert [p.key for p in found] == ["for_each", "task.use", "alerts"]

@@ -1,0 +1,186 @@
+"""Expressions that must be refused, with words that the message must contain. Data only."""
+
+# ruff: noqa: E501
+
+CRON: tuple[tuple[str, str, str], ...] = tuple(
+    (text, field, allowed)
+    for field, allowed, texts in (
+        (
+            "minute field",
+            "0-59",
+            "60 * * * *|99 * * * *|1000 * * * *|99999 * * * *|-1 * * * *|0-60 * * * *|*/0 * * * *|*/61 * * * *"
+            "|*/-5 * * * *|*/x * * * *|*/ * * * *|/5 * * * *|1,,2 * * * *|,1 * * * *|1, * * * *|, * * * *|a * * * *"
+            "|1.5 * * * *|1-2-3 * * * *|1- * * * *|- * * * *|** * * * *|*5 * * * *|5* * * * *|1/2/3 * * * *|L * * * *"
+            "|? * * * *|1W * * * *|1#2 * * * *|LW * * * *|MON * * * *|JAN * * * *|0x10 * * * *|+5 * * * *|1e1 * * * *"
+            "|~ * * * *|H(0-60) * * * *|H(30-10) * * * *|H/0 * * * *|H() * * * *|HH * * * *|H-5 * * * *|!5 * * * *"
+            "|*-5 * * * *|5-* * * * *|*/5/5 * * * *|(1) * * * *|*/2.5 * * * *|5,60 * * * *|?/2 * * * *",
+        ),
+        (
+            "hour field",
+            "0-23",
+            "0 24 * * *|0 25 * * *|0 -1 * * *|0 0-24 * * *|0 */25 * * *|0 */0 * * *|0 9am * * *|0 9:30 * * *"
+            "|0 1,24 * * *|0 ? * * *|0 L * * *|0 H(0-24) * * *|0 noon * * *|0 1--2 * * *|0 23-24 * * *|0 MON * * *",
+        ),
+        (
+            "day-of-month field",
+            "1-31",
+            "0 0 0 * *|0 0 32 * *|0 0 0-5 * *|0 0 1-32 * *|0 0 */32 * *|0 0 */0 * *|0 0 0W * *|0 0 32W * *|0 0 W * *"
+            "|0 0 WL * *|0 0 L3 * *|0 0 L-3 * *|0 0 1#2 * *|0 0 MON * *|0 0 5L * *|0 0 ?,5 * *|0 0 1-5W * *|0 0 LL * *"
+            "|0 0 5WW * *|0 0 H(0-5) * *|0 0 last * *|0 0 1st * *|0 0 30 2 *|0 0 31 2 *|0 0 31 4 *|0 0 31 6,9 *"
+            "|0 0 31 11 *|0 0 30,31 FEB *|0 0 31 APR,JUN,SEP,NOV *|0 0 31W 2 *|0 0 30W FEB *|0 0 30-31 2 ?"
+            "|0 0 0 29 2 ? 2023|0 0 0 29 2 ? 2100|0 0 0 29 2 * 2021-2023|0 0 0 31 6 * 2030|0 0 0 30 2 ? *",
+        ),
+        (
+            "month field",
+            "1-12",
+            "0 0 * 0 *|0 0 * 13 *|0 0 * 1-13 *|0 0 * */13 *|0 0 * */0 *|0 0 * JANUARY *|0 0 * MON *|0 0 * JA *|0 0 * L *"
+            "|0 0 * ? *|0 0 * JAN- *|0 0 * JAN-XXX *|0 0 * -JAN *|0 0 * 1.0 *|0 0 * H(0-3) *|0 0 * DEC/0 *",
+        ),
+        (
+            "day-of-week field",
+            "0-7",
+            "0 0 * * 8|0 0 * * 9|0 0 * * 0-8|0 0 * * MONDAY|0 0 * * MO|0 0 * * */8|0 0 * * */0|0 0 * * 1#0|0 0 * * 1#6"
+            "|0 0 * * 8#1|0 0 * * #1|0 0 * * 1#|0 0 * * 1#1#1|0 0 * * L|0 0 * * 8L|0 0 * * LW|0 0 * * 1W|0 0 * * JAN"
+            "|0 0 * * MON-|0 0 * * MON--FRI|0 0 * * ?,1|0 0 * * 1-5L|0 0 * * FRI#-1|0 0 * * 1#10|0 0 * * SUN-XYZ",
+        ),
+        (
+            "second field",
+            "0-59",
+            "60 0 0 * * *|-1 0 0 * * *|*/61 0 0 * * *|? 0 0 * * *|L 0 0 * * *|x 0 0 * * *|0-60 0 0 * * *|5,,6 0 0 * * *",
+        ),
+        (
+            "year field",
+            "1970-9999",
+            "0 0 0 1 1 * 1969|0 0 0 1 1 * 10000|0 0 0 1 1 * 0|0 0 0 1 1 * 2030-2020|0 0 0 1 1 * ?|0 0 0 1 1 * L"
+            "|0 0 0 1 1 * H|0 0 0 1 1 * 26|0 0 0 1 1 * */0|0 0 0 1 1 * 2026-|0 0 0 1 1 * 99999|0 0 0 1 1 * */9999",
+        ),
+        (
+            "cron expression",
+            "",
+            "*|* *|* * *|* * * *|* * * * * * * *|hello|hello world|@dayly|@every|@hourly 5|@|@@daily|0 0 * * MON\n"
+            "|0\u00a00 * * *|０ 0 * * *|0 0 * * *\x00|0 0 * * é|0\n0 * * *|0 0 * * *\r\n|1 2 3|0-0|@reboots|@yearlyy",
+        ),
+    )
+    for text in texts.split("|")
+)
+
+MAPPINGS: tuple[tuple[object, str], ...] = (
+    ({}, ""),
+    ({"cron": 5}, "cron"),
+    ({"cron": None}, "cron"),
+    ({"cron": ["* * * * *"]}, "cron"),
+    ({"cron": "* * * * *", "gap": "before"}, "gap"),
+    ({"cron": "* * * * *", "gap": 3}, "gap"),
+    ({"cron": "* * * * *", "fold": "third"}, "fold"),
+    ({"cron": "* * * * *", "fold": ["first"]}, "fold"),
+    ({"cron": "* * * * *", "every": "5s"}, "cron"),
+    ({"cron": "* * * * *", "anchor": "2026-01-01"}, "anchor"),
+    ({"cron": "* * * * *", "crn": 1}, "crn"),
+    ({"cron": "* * * * *", "timzone": "UTC"}, "timzone"),
+    ({"cron": "* * * * *", "timezone": "Europe/Berln"}, "timezone"),
+    ({"cron": "* * * * *", "timezone": 5}, "timezone"),
+    ({"cron": "* * * * *", "timezone": "localtime"}, "timezone"),
+    ({"cron": "* * * * *", "name": "two words"}, "name"),
+    ({"cron": "* * * * *", "name": ""}, "name"),
+    ({"cron": "* * * * *", "name": 7}, "name"),
+    ({"cron": "* * * * *", "start": "soon"}, "start"),
+    ({"cron": "* * * * *", "end": "2026-13-01"}, "end"),
+    ({"cron": "* * * * *", "start": "2026-02-01", "end": "2026-01-01"}, "end"),
+    ({"cron": "* * * * *", "jitter": "-5s"}, "jitter"),
+    ({"cron": "* * * * *", "jitter": "lots"}, "jitter"),
+    ({"cron": "* * * * *", "enabled": "yes"}, "enabled"),
+    ({"cron": "* * * * *", "parameters": [1]}, "parameters"),
+    ({"cron": "* * * * *", "parameters": {1: 2}}, "parameters"),
+    ({"cron": "* * * * *", "parameters": {"a": {1, 2}}}, "parameters"),
+    ({"cron": "* * * * *", "parameters": {"a": float("nan")}}, "parameters"),
+    ({"cron": "0 0 * * *", "exclude": "never"}, "exclude"),
+    ({"cron": "0 0 * * *", "exclude": ["2026-12-25", "2026-02-30"]}, "exclude[1]"),
+    ({"cron": "0 0 * * *", "exclude": "2026-12-31..2026-12-01"}, "exclude"),
+    ({"cron": "0 0 * * *", "exclude": "holidays:XX"}, "exclude"),
+    ({"cron": "0 0 * * *", "exclude": "holidays:DE-ZZ"}, "exclude"),
+    ({"cron": "0 0 * * *", "exclude": "ical:/does/not/exist.ics"}, "exclude"),
+    ({"cron": "0 0 * * *", "roll": "next"}, "roll"),
+    ({"cron": "0 0 * * *", "exclude": "weekends", "roll": "sideways"}, "roll"),
+    ({"cron": "* * * * * *", "exclude": "weekends", "roll": "next"}, "roll"),
+    ({"every": "0s"}, "every"),
+    ({"every": 0}, "every"),
+    ({"every": -1}, "every"),
+    ({"every": "0.5ms"}, "every"),
+    ({"every": "101 years"}, "every"),
+    ({"every": "1 month"}, "every"),
+    ({"every": "40000d"}, "every"),
+    ({"every": float("inf")}, "every"),
+    ({"every": True}, "every"),
+    ({"every": None}, "every"),
+    ({"every": "30s", "anchor": "noon"}, "anchor"),
+    ({"every": "30s", "fold": "first"}, "fold"),
+    ({"at": "tomorrow"}, "at"),
+    ({"at": "2026-02-30T00:00:00"}, "at"),
+    ({"at": "2026-02-01T24:30:00"}, "at"),
+    ({"at": 1234567890}, "at"),
+    ({"at": "2026-03-29T02:30:00", "timezone": "Europe/Berlin"}, "at"),
+    ({"at": "2026-10-25T02:30:00", "timezone": "Europe/Berlin"}, "at"),
+    ({"at": "2026-10-25T02:30:00", "disambiguate": "maybe"}, "disambiguate"),
+    ({"calendar": "every blue moon"}, "calendar"),
+    ({"calendar": 5}, "calendar"),
+    ({"calendar": {}}, "calendar.every"),
+    ({"calendar": {"every": "1 fortnight"}}, "calendar.every"),
+    ({"calendar": {"every": "0 days"}}, "calendar.every"),
+    ({"calendar": {"every": "101 years"}}, "calendar.every"),
+    ({"calendar": {"every": "1 month", "day": 0}}, "calendar.day"),
+    ({"calendar": {"every": "1 month", "day": 32}}, "calendar.day"),
+    ({"calendar": {"every": "1 month", "day": "final"}}, "calendar.day"),
+    ({"calendar": {"every": "1 month", "at": "25:00"}}, "calendar.at"),
+    ({"calendar": {"every": "1 month", "at": 9}}, "calendar.at"),
+    ({"calendar": {"every": "1 month", "missing": "ignore"}}, "calendar.missing"),
+    ({"calendar": {"every": "1 month", "on": "mon"}}, "calendar.on"),
+    ({"calendar": {"every": "1 week", "on": "mox"}}, "calendar.on"),
+    ({"calendar": {"every": "1 week", "day": 3}}, "calendar.day"),
+    ({"calendar": {"every": "1 year", "month": 13}}, "calendar.month"),
+    ({"calendar": {"every": "1 year", "month": 2, "day": 30, "missing": "skip"}}, "calendar.day"),
+    ({"calendar": {"every": "1 day", "dey": 3}}, "calendar.dey"),
+    ({"calendar": {"every": "1 day", "anchor": "2026-02-30"}}, "calendar.anchor"),
+    ({"rrule": 5}, "rrule"),
+    ({"rrule": ""}, "rrule"),
+    ({"rrule": "INTERVAL=2"}, "rrule"),
+    ({"rrule": "FREQ=FORTNIGHTLY"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;INTERVAL=0"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;COUNT=0"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;COUNT=3;UNTIL=20270101"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;BYHOUR=24"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;BYDAY=1MO"}, "rrule"),
+    ({"rrule": "FREQ=MONTHLY;BYDAY=XX"}, "rrule"),
+    ({"rrule": "FREQ=MONTHLY;BYMONTHDAY=32"}, "rrule"),
+    ({"rrule": "FREQ=WEEKLY;BYMONTHDAY=3"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;UNTIL=tomorrow"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;BYEASTER=0"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;FREQ=DAILY"}, "rrule"),
+    ({"rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}, "rrule"),
+    ({"rrule": "FREQ=DAILY;BYSETPOS=1"}, "rrule"),
+    ({"rrule": "FREQ=DAILY", "dtstart": "whenever"}, "dtstart"),
+    ({"rrule": "FREQ=DAILY;UNTIL=20200101", "dtstart": "2026-01-01"}, "rrule"),
+    ({"startup": False}, "startup"),
+    ({"startup": "yes"}, "startup"),
+    ({"type": "weekly"}, "type"),
+    ({"type": 5}, "type"),
+    ({"type": "periodic", "every": 15, "unit": "parsecs"}, "unit"),
+    ({"type": "periodic", "every": -15, "unit": "minutes"}, "every"),
+    ({"type": "periodic", "unit": "minutes"}, "every"),
+    ({"type": "specific"}, "time"),
+    ({"type": "specific", "time": "13/13/2021 16:00:00"}, "at"),
+    ({"type": "cron"}, "expression"),
+    ({5: 6}, "5"),
+    (5, ""),
+    (None, ""),
+    ([], ""),
+    (True, ""),
+    (b"* * * * *", ""),
+    ("", ""),
+    ("   ", ""),
+    ("every", ""),
+    ("every 0s", ""),
+    ("every blue moon", ""),
+    ("every month on the 32nd", ""),
+    ("2026-02-30T00:00:00Z", ""),
+    ("RRULE:FREQ=NEVER", ""),
+)
