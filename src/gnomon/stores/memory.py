@@ -11,6 +11,7 @@ from typing import TypeVar
 from gnomon.core.errors import InvariantViolated, Problem, Unavailable
 from gnomon.core.ports import Clock, Reader, Transaction
 
+from . import forking
 from .group import Ticket
 from .schema_sqlite import create
 from .sql.transaction import SqlReader
@@ -32,6 +33,7 @@ class MemoryStore:
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=256)
         create(self._db)
         self._writer = Writer(lambda: self._db, contextlib.nullcontext, clock, PLACE, on_commit, reopens=False)
+        forking.watch(self)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """See `core.ports.Store`."""
@@ -72,6 +74,19 @@ class MemoryStore:
                 self._closed = True
                 self._writer.close()
                 self._db.close()
+
+    def before_fork(self) -> None:
+        """See `forking.Forkable`. The connection stays: nothing of it is shared, but SQLite's own locks are."""
+        self._lock.acquire()
+
+    def after_fork(self) -> None:
+        """See `forking.Forkable`."""
+        self._lock.release()
+
+    def forked(self) -> None:
+        """See `forking.Forkable`."""
+        self._closed = True
+        self._lock.release()
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from gnomon.core.errors import GnomonError, Problem, Unavailable
 from gnomon.core.ports import Clock, Reader, Transaction
 from gnomon.system.filelock import FileLock, LockTimeoutError
 
+from . import forking
 from .group import GroupCommit, Ticket
 from .sql.transaction import SqlReader, SqlTransaction
 from .sqlite_errors import explain, locked
@@ -153,9 +154,21 @@ class Writer:
     def close(self) -> None:
         """After the transaction under way, if any. Idempotent."""
         with self._busy:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+            self._close()
+
+    def pause(self) -> None:
+        """Close after the transaction under way, and begin none before `resume`, which the same thread calls."""
+        self._busy.acquire()
+        self._close()
+
+    def resume(self) -> None:
+        """See `pause`."""
+        self._busy.release()
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
 
 class SqliteStore:
@@ -183,16 +196,21 @@ class SqliteStore:
         self._timeout_s = lock_timeout_s
         self._read_only = read_only
         self._closed = False
-        self._gate = threading.Lock()
+        self._gate = threading.Condition(threading.Lock())
+        self._forking = False
         self._idle: list[sqlite3.Connection] = []
+        self._lent = 0
+        self._watching = threading.Lock()
         self._watch: sqlite3.Connection | None = None
+        self._watches = 0
         self._lock = None if read_only else FileLock(path, lock_timeout_s)
         self._writer = Writer(self._open_writer, self._exclusively, clock, path, on_commit)
         self._group = GroupCommit(self._writer)
+        forking.watch(self)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """See `core.ports.Store`."""
-        self._check_open()
+        self._check_usable()
         if self._read_only:
             hint = "open it without mode=ro"
             raise Unavailable(Problem("database_read_only", f"{self.path} was opened for reading only", hint=hint))
@@ -219,13 +237,19 @@ class SqliteStore:
     def data_version(self) -> int:
         """See `core.ports.Store`."""
         try:
-            with self._gate:
-                self._check_open()
-                if self._watch is None:
-                    self._watch = self._open_reader()
-                return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+            while True:
+                self._check_usable()
+                with self._watching:
+                    if not self._forking:
+                        return self._look()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+
+    def _look(self) -> int:
+        if self._watch is None:
+            self._watch = self._open_reader()
+            self._watches += 1  # the number means something within one connection only
+        return (self._watches << 32) + int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
         """See `core.ports.Store`."""
@@ -233,12 +257,39 @@ class SqliteStore:
             if self._closed:
                 return
             self._closed = True
-            idle, self._idle = self._idle, []
-        for db in [*idle, *([self._watch] if self._watch else [])]:
-            db.close()
+        self._close_readers()
         self._writer.close()
         if self._lock is not None:
             self._lock.close()
+
+    def before_fork(self) -> None:
+        """See `forking.Forkable`."""
+        with self._gate:
+            self._forking = True
+        self._writer.pause()
+        with self._gate:
+            self._gate.wait_for(lambda: not self._lent)
+        self._close_readers()
+
+    def after_fork(self) -> None:
+        """See `forking.Forkable`."""
+        with self._gate:
+            self._forking = False
+            self._gate.notify_all()
+        self._writer.resume()
+
+    def forked(self) -> None:
+        """See `forking.Forkable`."""
+        self._closed, self._forking = True, False
+        self._gate, self._watching = threading.Condition(threading.Lock()), threading.Lock()
+
+    def _close_readers(self) -> None:
+        with self._gate:
+            idle, self._idle = self._idle, []
+        with self._watching:
+            watch, self._watch = self._watch, None
+        for db in [*idle, *([watch] if watch else [])]:
+            db.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -269,19 +320,35 @@ class SqliteStore:
         db.execute("PRAGMA query_only=1")
         return db
 
+    def _check_usable(self) -> None:
+        """Wait while the process forks."""
+        while self._forking:
+            with self._gate:
+                self._gate.wait_for(lambda: not self._forking)
+        self._check_open()
+
     def _borrow(self) -> sqlite3.Connection:
         with self._gate:
+            self._gate.wait_for(lambda: not self._forking)
             self._check_open()
+            self._lent += 1
             if self._idle:
                 return self._idle.pop()
         try:
             return self._open_reader()
-        except sqlite3.Error as error:
-            raise explain(error, self.path) from error
+        except BaseException as error:
+            self._give_back(None)
+            if isinstance(error, sqlite3.Error):
+                raise explain(error, self.path) from error
+            raise
 
-    def _give_back(self, db: sqlite3.Connection) -> None:
+    def _give_back(self, db: sqlite3.Connection | None) -> None:
         with self._gate:
-            if not self._closed and len(self._idle) < IDLE_READERS:
+            keep = db is not None and not self._closed and not self._forking and len(self._idle) < IDLE_READERS
+            if db is not None and keep:
                 self._idle.append(db)
-                return
-        db.close()
+            elif db is not None:
+                db.close()
+            self._lent -= 1
+            if self._forking and not self._lent:
+                self._gate.notify_all()

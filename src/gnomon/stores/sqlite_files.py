@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from gnomon.core.errors import Problem, UsageError, usage
 from gnomon.system.filelock import FileLock, LockTimeoutError
 
-from . import Options
+from . import Options, forking
 from .memory import MemoryStore
 from .schema_sqlite import HEAD, REVISIONS, create
 from .sqlite import SqliteStore, connect
@@ -31,7 +31,7 @@ def open_file(rest: str, options: Options) -> SqliteStore:
     if not given or os.path.isdir(path):
         said = f"{given!r} is a directory" if given else "no file was named"
         raise usage("database_cannot_open", said, hint=f"name a file, for example {os.path.join(given, 'gnomon.db')}")
-    with _explained(path, options.lock_timeout_s):
+    with _explained(path, options.lock_timeout_s), forking.no_fork():
         if read_only:
             _must_be_current(path, options)
         else:
