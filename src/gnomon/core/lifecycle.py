@@ -41,12 +41,12 @@ def after_attempt(run: RunRecord, job: Job, ended: Ended, now: datetime, uniform
     """
     if ended.started_at is not None:
         run = begun(run, ended.started_at)
-    run = replace(run, exit_code=ended.exit_code, error=ended.error, duration_s=ended.duration_s)
+    run = replace(run, exit_code=ended.exit_code, error=ended.error, duration_s=ended.duration_s, result=ended.result)
     if run.cancel_requested_at is not None and ended.outcome is not Outcome.SUCCEEDED:
         return _close(run, RunEvent.CANCEL, ended.finished_at, reason=run.cancel_reason or "cancelled")
     match ended.outcome:
         case Outcome.SUCCEEDED:
-            return _close(replace(run, result=ended.result, error=None), RunEvent.SUCCEED, ended.finished_at)
+            return _close(replace(run, error=None), RunEvent.SUCCEED, ended.finished_at)
         case Outcome.CANCELLED:
             return _close(run, RunEvent.CANCEL, ended.finished_at, reason="cancelled")
         case Outcome.LOST:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from .errors import InvariantViolated, Problem
@@ -46,6 +46,17 @@ def order_of(kind: TaskType, arguments: JsonObject) -> JsonObject:
     """What the executor of `kind` is given."""
     order: Callable[[JsonObject], JsonObject] | None = getattr(kind, "order", None)
     return arguments if order is None else order(arguments)
+
+
+class Isolated(Protocol):
+    """A task type may also have this: its attempts are never moved into the application that embeds gnomon."""
+
+    isolated: bool
+
+
+def executor_of(kind: TaskType, routes: Mapping[str, str]) -> str:
+    """Who performs attempts of `kind` where `routes` move the work of some executors to others."""
+    return kind.executor if getattr(kind, "isolated", False) else routes.get(kind.executor, kind.executor)
 
 
 class TaskTypes(Protocol):

@@ -13,7 +13,7 @@ from gnomon.core.model import Job
 from gnomon.core.ports import Entropy, Reader
 from gnomon.core.records import RunRecord, ScheduleRecord
 from gnomon.core.rules import Rule, ScheduleKinds
-from gnomon.core.tasks import TaskType, TaskTypes
+from gnomon.core.tasks import TaskType, TaskTypes, executor_of
 from gnomon.core.values import canonical_json
 
 from .pace import Pace
@@ -109,7 +109,7 @@ class Context:
 
     def executor_of(self, kind: TaskType) -> str:
         """The executor that performs attempts of this task type on this node."""
-        return self.routes.get(kind.executor, kind.executor)
+        return executor_of(kind, self.routes)
 
     @property
     def queues(self) -> tuple[str, ...]:

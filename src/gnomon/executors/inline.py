@@ -26,7 +26,7 @@ from gnomon.core.values import Json
 
 from .attempt import Key, log_limit
 from .files import AttemptFiles
-from .inline_call import CURRENT, Call, CallLog, arguments, plain, run_loop, text_of
+from .inline_call import CURRENT, Call, arguments, keep_logs, plain, run_loop, text_of
 from .threads import DaemonThreads
 
 RESULT_LIMIT = 64 * 1024
@@ -66,14 +66,12 @@ class InlineExecutor:
         self._pool: DaemonThreads | None = None
         self._calls: dict[Key, Call] = {}
         self._ended: set[Key] = set()
-        self._handler: CallLog | None = None
 
     def open(self, sink: Sink) -> None:
         """Make ready. Raises OSError if the directory for logs can not be made."""
         if self._files is not None:
             self._files.open()
-            self._handler = CallLog()
-            logging.getLogger().addHandler(self._handler)
+            keep_logs()
         self._sink = sink
         self._pool = DaemonThreads(self._threads, "gnomon-call")
 
@@ -126,9 +124,6 @@ class InlineExecutor:
             pool, self._pool, self._sink = self._pool, None, None
         if pool is not None:
             pool.close()
-        if self._handler is not None:
-            logging.getLogger().removeHandler(self._handler)
-            self._handler = None
         if self._own_loop and self._loop is not None:
             self._own_loop, loop, self._loop = False, self._loop, None
             loop.call_soon_threadsafe(loop.stop)

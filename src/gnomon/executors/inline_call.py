@@ -58,6 +58,17 @@ class CallLog(logging.Handler):
             self.handleError(record)
 
 
+_CALL_LOG = CallLog()
+
+
+def keep_logs() -> None:
+    """From now on, for the life of the process. It is never removed: whoever removes a handler while another thread
+    walks through the list of them makes that thread miss the next one."""
+    root = logging.getLogger()
+    if _CALL_LOG not in root.handlers:
+        root.addHandler(_CALL_LOG)
+
+
 def arguments(spec: AttemptSpec) -> tuple[list[Any], dict[str, Any]]:
     """Copies of `args` and `kwargs`: a call may change them."""
     args, kwargs = spec.arguments.get("args"), spec.arguments.get("kwargs")

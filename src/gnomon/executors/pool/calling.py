@@ -86,6 +86,9 @@ def call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], 
     except SystemExit as stop:
         return _exited(stop)
     except BaseException as error:
+        if hasattr(error, "task_code"):  # gnomon.tasks.performing.TaskFailed: all is said in it
+            kept = _judged(getattr(error, "result", None))
+            return Outcome(False, None, str(error.task_code), _text(error), kept.result if kept.ok else "null")
         return Outcome(False, None, type(error).__name__, _text(error), error=error)
 
 

@@ -39,7 +39,7 @@ def ended(spec: AttemptSpec, over: Over, intent: Intent | None, log_bytes: int) 
         duration_s=over.seconds,
         exit_code=over.exit if stopped is None else None,
         error=error,
-        result=over.result if outcome is Outcome.SUCCEEDED else None,
+        result=over.result if stopped is None else None,
         log_bytes=log_bytes,
     )
 
