@@ -25,6 +25,8 @@ class Room:
         pool_sizes: declared pools; `pool_used`: slots taken in each.
         activity: active runs per job.
         starts: claim times per job within its rate's period, oldest first.
+        alone: of jobs whose runs may overlap, how many exclusive ones (caught up) have begun: those wait for each
+            other, and not for the rest.
     """
 
     slots: int
@@ -35,6 +37,7 @@ class Room:
     chosen_of: dict[str, int] = field(default_factory=dict)
     held_back: set[str] = field(default_factory=set)
     ahead: int = 0
+    alone: dict[str, int] = field(default_factory=dict)
 
     @property
     def full(self) -> bool:
@@ -96,6 +99,8 @@ def admit(
         else:
             room.slots -= 1
         room.chosen_of[run.job_id] = room.chosen_of.get(run.job_id, 0) + 1
+        if run.exclusive and run.job_id in room.alone:
+            room.alone[run.job_id] += 1
         for pool, slots in run.pools.items():
             room.pool_used[pool] = room.pool_used.get(pool, 0) + slots
     return Admission(tuple(chosen), waits, retry_at, closed)
@@ -105,7 +110,8 @@ def _obstacle(run: RunRecord, room: Room, rate: Rate | None, now: datetime) -> t
     """What keeps `run` from starting, in words, and when to ask again if time alone removes it."""
     activity = room.activity.get(run.job_id, NOBODY)
     chosen = room.chosen_of.get(run.job_id, 0)
-    if run.exclusive and (activity.started + chosen > 0 or run.job_id in room.held_back):
+    before = room.alone.get(run.job_id, activity.started + chosen)
+    if run.exclusive and (before > 0 or run.job_id in room.held_back):
         return "an earlier run of this job", None
     if run.max_active is not None and activity.running + chosen >= run.max_active:
         return f"max_active: {run.max_active} of this job are running", None

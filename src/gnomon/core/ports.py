@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from .configurations import ConfigurationRecord, ConfigurationVersion
 from .model import Job
 from .records import (
     Activity,
@@ -177,6 +178,23 @@ class Reader(Protocol):
     def files(self) -> Sequence[FileRecord]:
         """Job files by path."""
 
+    def configuration(self, name: str) -> ConfigurationRecord | None: ...
+
+    def configurations(self, limit: int = 50, cursor: str | None = None) -> Page[ConfigurationRecord]:
+        """Configurations by name."""
+
+    def configuration_names(self) -> Sequence[str]:
+        """All names, sorted."""
+
+    def configuration_version(self, name: str, version: int) -> ConfigurationVersion | None:
+        """A configuration as it was; kept as long as a run refers to it, even when it is deleted."""
+
+    def configuration_history(self, name: str, limit: int = 50) -> Sequence[ConfigurationVersion]:
+        """The versions that are kept, newest first."""
+
+    def configuration_users(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the jobs (not retired ones) whose task uses each, sorted; names nobody uses are left out."""
+
     def setting(self, name: str) -> str | None:
         """A small value gnomon remembers (zone data version, a guard's confirmation, …)."""
 
@@ -203,7 +221,8 @@ class Transaction(Reader, Protocol):
         """Remove the job, its schedules, definitions and skips. Its runs must have been removed before."""
 
     def put_schedules(self, records: Sequence[ScheduleRecord]) -> None:
-        """Add or replace entries, whatever their revision."""
+        """Add or replace entries, whatever their revision. That of one that exists grows by one, so that whoever
+        read it before is refused."""
 
     def advance_schedules(self, records: Sequence[ScheduleRecord]) -> Collection[str]:
         """Write cursor, due_at and pause of entries whose stored revision is `record.revision`; the stored
@@ -235,7 +254,8 @@ class Transaction(Reader, Protocol):
         """A fencing number greater than any given before."""
 
     def insert_skips(self, records: Sequence[SkipRecord]) -> None:
-        """Add skips; one whose (schedule_id, first_at) exists is left out."""
+        """Add skips. Of two with the same (schedule_id, first_at) the one that reaches further stays; the first, if
+        they reach as far."""
 
     def put_node(self, record: NodeRecord) -> None: ...
 
@@ -250,6 +270,16 @@ class Transaction(Reader, Protocol):
 
     def put_pools(self, sizes: Mapping[str, int], owner: str) -> None:
         """Replace the pools that `owner` (a file path, "settings") declares."""
+
+    def put_configuration(self, record: ConfigurationRecord, actor: str) -> None:
+        """Add or replace the row; its content is remembered under (name, version) once and never changes there."""
+
+    def delete_configuration(self, name: str) -> None:
+        """Remove the row; its versions go with `prune_configurations`. Idempotent."""
+
+    def prune_configurations(self, limit: int) -> int:
+        """Remove at most `limit` versions that no run refers to: of configurations that are gone, and those older
+        than the newest `KEPT_VERSIONS`. Returns how many."""
 
     def add_audit(self, records: Sequence[AuditRecord]) -> None: ...
 

@@ -10,7 +10,7 @@ from gnomon.core import lifecycle
 from gnomon.core.admission import Room, admit
 from gnomon.core.attempts import Ended, Failure, Outcome
 from gnomon.core.errors import GnomonError, usage
-from gnomon.core.model import Job, Rate
+from gnomon.core.model import Job, Overlap, Rate
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import State
@@ -49,6 +49,7 @@ class Dispatcher:
             definitions = self.context.definitions.of(tx, page)
             rates = {key: job.rate for key, job in definitions.items() if job.rate is not None}
             room = self._room(tx, page, rates, now, room, free)
+            room.alone = _alone(tx, page, definitions)
             short = self._short(definitions)
             room.ahead = max(0, min(ahead, self._line(short) - claimed)) if short else 0
             admission = admit(page, room, rates, now, short.keys())
@@ -153,6 +154,14 @@ class Dispatcher:
                 acts.stillborn.append(_stillborn(attempt, error, now))
         if attempts:
             tx.insert_attempts(attempts)
+
+
+def _alone(tx: Transaction, page: Iterable[RunRecord], definitions: Mapping[tuple[str, int], Job]) -> dict[str, int]:
+    """Of jobs with `overlap: allow` that catch up: how many exclusive runs have begun."""
+    caught_up = [run for run in page if run.exclusive and (run.job_id, run.version) in definitions]
+    jobs = {r.job_id for r in caught_up if definitions[r.job_id, r.version].overlap is Overlap.ALLOW}
+    begun = (State.RUNNING, State.RETRY_WAIT)
+    return {job: sum(r.exclusive and r.state in begun for r in tx.active_runs(job)) for job in jobs}
 
 
 def _unknown(run: RunRecord, job: Job | None) -> GnomonError:

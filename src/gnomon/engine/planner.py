@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from gnomon.core import lifecycle
 from gnomon.core.keys import fire_key, startup_key
-from gnomon.core.model import Job
+from gnomon.core.model import Job, Overlap
 from gnomon.core.planning import FirePlan, PlannedRun, PlannedSkip, plan_fires, skip_through, wake_at
 from gnomon.core.ports import Transaction
 from gnomon.core.records import (
@@ -70,6 +70,7 @@ class Planner:
             moved.append(replace(entry, cursor=plan.cursor, due_at=plan.due_at))
         for conflict in tx.advance_schedules(moved):  # another node was faster: its decision stands
             plans.pop(conflict, None)
+        plans = _superseded(plans, jobs)
         skips = [_skip(entry, s, now) for entry, plan in plans.values() for s in plan.skips]
         if skips:
             tx.insert_skips(skips)
@@ -169,6 +170,28 @@ def _after(before: Activity, plan: FirePlan) -> Activity:
     if not plan.runs:
         return before
     return replace(before, queued=before.queued + len(plan.runs))
+
+
+def _superseded(
+    plans: Mapping[str, tuple[ScheduleRecord, FirePlan]], jobs: Mapping[str, JobRecord]
+) -> dict[str, tuple[ScheduleRecord, FirePlan]]:
+    """Of fires that several entries of one `replace` job make in one step, the newest replaces the others."""
+    answer = dict(plans)
+    newest: dict[str, tuple[datetime, str]] = {}
+    for key, (entry, plan) in plans.items():
+        fires = [run.due_at for run in plan.runs if not run.caught_up]
+        if fires and jobs[entry.job_id].job.overlap is Overlap.REPLACE:
+            newest[entry.job_id] = max(newest.get(entry.job_id, (fires[-1], key)), (fires[-1], key))
+    for key, (entry, plan) in plans.items():
+        by = newest.get(entry.job_id, (None, key))[1]
+        gone = [run for run in plan.runs if not run.caught_up] if by != key else []
+        if gone:
+            skips = [
+                PlannedSkip(r.fire.at, r.fire.at, 1, SkipReason.OVERLAP, f"replaced by {by} at once") for r in gone
+            ]
+            kept = [run for run in plan.runs if run.caught_up]
+            answer[key] = entry, replace(plan, runs=kept, skips=[*plan.skips, *skips])
+    return answer
 
 
 def _skip(entry: ScheduleRecord, skip: PlannedSkip, now: datetime) -> SkipRecord:

@@ -85,6 +85,7 @@ def _to_row(record: JobRecord) -> tuple[object, ...]:
         record.pause_reason,
         micros(record.retired_at),
         record.failure_streak,
+        job.task.use,
     )
 
 

@@ -106,7 +106,7 @@ class ScheduleReads(Session):
         return None if row is None else instant(row[0])
 
 
-_PUT = upsert(schedules)
+_PUT = upsert(schedules, growing="revision")
 _REVISIONS = Statement(
     select(schedules.c.schedule_id, schedules.c.revision).where(within(schedules.c.schedule_id, "schedule_ids"))
 )

@@ -66,7 +66,10 @@ jobs = Table(
     _maybe("pause_reason"),
     _instant("retired_at", nullable=True),
     Column("failure_streak", Integer, nullable=False),
+    _maybe("configuration"),  # the name its task builds on
 )
+USING_JOB = jobs.c.configuration.is_not(None)
+_partial("ix_jobs_configuration", USING_JOB, jobs.c.configuration, jobs.c.job_id)
 _partial("ix_jobs_rated", jobs.c.rated == sa.literal_column("1"), jobs.c.job_id)
 
 job_definitions = Table(
@@ -168,6 +171,7 @@ CANCELLING_RUN = sa.and_(runs.c.cancel_requested_at.is_not(None), ACTIVE_RUN)
 POOLED_RUN = sa.and_(runs.c.pools.is_not(None), runs.c.state == constant(State.RUNNING.value))
 TROUBLED = frozenset({State.FAILED, State.CANCELLED, State.SKIPPED})
 TROUBLED_RUN = among(runs.c.state, TROUBLED)
+USING_RUN = runs.c.configuration.is_not(None)
 JOINED_RUN = runs.c.flow_id != runs.c.id  # a run that is a flow of its own needs no entry
 
 Index("ux_runs_key", runs.c.run_key, unique=True)
@@ -182,6 +186,7 @@ _partial("ix_runs_cancelling", CANCELLING_RUN, runs.c.cancel_requested_at)
 _partial("ix_runs_pooled", POOLED_RUN, runs.c.job_id)
 _partial("ix_runs_troubled", TROUBLED_RUN, runs.c.due_at, runs.c.id, runs.c.state)
 _partial("ix_runs_flow", JOINED_RUN, runs.c.flow_id)
+_partial("ix_runs_configuration", USING_RUN, runs.c.configuration, runs.c.configuration_version)
 
 attempts = Table(
     "attempts",
@@ -268,6 +273,29 @@ pools = Table(
     _text("name"),
     Column("size", Integer, nullable=False),
     sa.PrimaryKeyConstraint("owner", "name"),
+)
+
+configurations = Table(
+    "configurations",
+    metadata,
+    _text("name", primary_key=True),
+    Column("version", Integer, nullable=False),
+    _text("source_kind"),
+    _maybe("source_path"),
+    _instant("created_at"),
+    _instant("updated_at"),
+)
+
+configuration_versions = Table(
+    "configuration_versions",
+    metadata,
+    _text("name"),
+    Column("version", Integer, nullable=False),
+    _maybe("type"),
+    _maybe("arguments"),
+    _instant("at"),
+    _text("actor"),
+    sa.PrimaryKeyConstraint("name", "version"),
 )
 
 settings = Table("settings", metadata, _text("name", primary_key=True), _text("value"))

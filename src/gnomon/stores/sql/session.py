@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from sqlalchemy import BindParameter, ColumnElement, Table, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Table, bindparam, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -95,26 +95,38 @@ def insert(table: Table) -> Statement:
     return Statement(table.insert())
 
 
-def upsert(table: Table) -> Statement:
-    """Add rows, or replace those with the same primary key."""
+def upsert(table: Table, *, growing: str | None = None) -> Statement:
+    """Add rows, or replace those with the same primary key. `growing`: a column that becomes its old value and one."""
     keys = [column.name for column in table.primary_key]
 
     def build(dialect: str) -> ClauseElement:
         adding = _INSERTS[dialect](table)
         rest = {column.name: adding.excluded[column.name] for column in table.columns if column.name not in keys}
+        if growing is not None:
+            rest[growing] = table.c[growing] + literal_column("1")
         made: ClauseElement = adding.on_conflict_do_update(index_elements=keys, set_=rest)
         return made
 
     return Statement(build)
 
 
-def insert_new(table: Table, unique: Sequence[str], *, without: Collection[str] = ()) -> Statement:
-    """Add rows, leaving out those whose `unique` columns exist; `without`: columns the database fills."""
+def insert_new(
+    table: Table, unique: Sequence[str], *, without: Collection[str] = (), greater: str | None = None
+) -> Statement:
+    """Add rows, leaving out those whose `unique` columns exist; `without`: columns the database fills.
+
+    `greater`: a row that has more in this column replaces the one that exists.
+    """
     names = [column.name for column in table.columns if column.name not in without]
 
     def build(dialect: str) -> ClauseElement:
         adding = _INSERTS[dialect](table).values({name: bindparam(name) for name in names})
-        made: ClauseElement = adding.on_conflict_do_nothing(index_elements=list(unique))
+        if greater is None:
+            ignored: ClauseElement = adding.on_conflict_do_nothing(index_elements=list(unique))
+            return ignored
+        rest = {name: adding.excluded[name] for name in names if name not in unique}
+        newer = adding.excluded[greater] > table.c[greater]
+        made: ClauseElement = adding.on_conflict_do_update(index_elements=list(unique), set_=rest, where=newer)
         return made
 
     return Statement(build)

@@ -52,7 +52,7 @@ class SkipReads(Session):
         return [_from_row(row) for row in rows]
 
 
-_INSERT = insert_new(skips, ("schedule_id", "first_at"), without=("id",))
+_INSERT = insert_new(skips, ("schedule_id", "first_at"), without=("id",), greater="last_at")
 
 
 class SkipWrites(WriteSession):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .attempts import AttemptReads, AttemptWrites
+from .configurations import ConfigurationReads, ConfigurationWrites
 from .jobs import JobReads, JobWrites
 from .misc import MiscReads, MiscWrites
 from .nodes import NodeReads, NodeWrites
@@ -13,7 +14,7 @@ from .schedules import ScheduleReads, ScheduleWrites
 from .skips import SkipReads, SkipWrites
 
 
-class SqlReader(JobReads, ScheduleReads, RunReads, RunLists, AttemptReads, SkipReads, NodeReads, MiscReads):
+class SqlReader(JobReads, ScheduleReads, RunReads, RunLists, AttemptReads, SkipReads, NodeReads, MiscReads, ConfigurationReads):
     """A `Reader`."""
 
 
@@ -25,6 +26,7 @@ class SqlTransaction(
     SkipWrites,
     NodeWrites,
     MiscWrites,
+    ConfigurationWrites,
     PruneWrites,
     SqlReader,
 ):

@@ -57,6 +57,14 @@ class MiscCases(StoreCase):
         store.write(lambda tx: tx.insert_skips([replace(skip(0), count=9), skip(1), skip(1)]))
         assert [record.count for record in store.read(lambda r: r.skips("a"))] == [3, 3]
 
+    def test_of_two_skips_from_one_fire_on_the_one_that_reaches_further_stays(self, store: Store) -> None:
+        store.write(lambda tx: tx.insert_skips([skip(0, 10)]))
+        further = replace(skip(0, 50), count=6, reason=SkipReason.CATCH_UP, detail="longer")
+        store.write(lambda tx: tx.insert_skips([further]))
+        store.write(lambda tx: tx.insert_skips([skip(0, 20)]))
+        (record,) = store.read(lambda r: r.skips("a"))
+        assert replace(record, id=0) == further
+
     def test_nodes_that_live_or_stopped_lately(self, store: Store, clock: VirtualClock) -> None:
         full = node("b", lock_path="/run/x", stopped_at=at(5))
 

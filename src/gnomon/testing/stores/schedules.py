@@ -36,11 +36,17 @@ class ScheduleCases(StoreCase):
         assert (bare.cursor, bare.due_at) == (None, None)
         assert store.read(lambda r: r.schedule("a:y")) is None
 
-    def test_put_replaces_whatever_the_revision(self, store: Store) -> None:
+    def test_put_replaces_whatever_the_revision_and_raises_it(self, store: Store) -> None:
         store.write(lambda tx: tx.put_schedules([schedule(revision=5)]))
         store.write(lambda tx: tx.put_schedules([schedule(revision=2, due=9)]))
         found = store.read(lambda r: r.schedule("a:default"))
-        assert found == schedule(revision=2, due=9)
+        assert found == schedule(revision=6, due=9)
+
+    def test_an_edit_refuses_whoever_read_the_entry_before(self, store: Store) -> None:
+        store.write(lambda tx: tx.put_schedules([schedule()]))
+        store.write(lambda tx: tx.put_schedules([schedule(due=9)]))
+        assert list(store.write(lambda tx: tx.advance_schedules([schedule(due=60)]))) == ["a:default"]
+        assert store.read(lambda r: r.schedule("a:default")) == schedule(revision=2, due=9)
 
     def test_due_earliest_first_within_the_limit(self, store: Store) -> None:
         entries = [schedule(f"{name}:default", due) for name, due in zip("abcde", (30, 10, 20, None, 40), strict=True)]
