@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gnomon.core.attempts import Executor
-from gnomon.core.ports import Logs, Store
+from gnomon.core.ports import Logs, Store, Transaction
 
 from .settings import EngineSettings
 
@@ -30,14 +30,17 @@ class Janitor:
         """One batch; the next comes at once while there is more, else in a minute."""
         if self.next_at is not None and now < self.next_at <= now + PERIOD:
             return
-        removed = store.write(
-            lambda tx: tx.prune(
+
+        def work(tx: Transaction) -> Sequence[tuple[str, int]]:
+            tx.prune_configurations(BATCH)
+            return tx.prune(
                 runs_before=now - timedelta(days=self.settings.retention_days),
                 runs_per_job=self.settings.retention_runs,
                 changes_before=now - CHANGES_KEPT,
                 limit=BATCH,
             )
-        )
+
+        removed = store.write(work)
         for run_id, number in removed:
             logs.delete(run_id, number)
         self.next_at = now + (PERIOD if len(removed) < BATCH else timedelta(0))

@@ -14,7 +14,9 @@ from .schedules import ScheduleReads, ScheduleWrites
 from .skips import SkipReads, SkipWrites
 
 
-class SqlReader(JobReads, ScheduleReads, RunReads, RunLists, AttemptReads, SkipReads, NodeReads, MiscReads, ConfigurationReads):
+class SqlReader(
+    JobReads, ScheduleReads, RunReads, RunLists, AttemptReads, SkipReads, NodeReads, MiscReads, ConfigurationReads
+):
     """A `Reader`."""
 
 

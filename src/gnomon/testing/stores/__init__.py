@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .attempts import AttemptCases
 from .base import StoreCase
+from .configurations import ConfigurationCases
 from .jobs import JobCases
 from .lists import ListCases
 from .misc import MiscCases
@@ -25,6 +26,7 @@ __all__ = ["StoreCase", "StoreConformance"]
 
 class StoreConformance(
     JobCases,
+    ConfigurationCases,
     ScheduleCases,
     RunCases,
     ListCases,

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _run_indexes()
     _attempts()
     _machinery()
+    _configurations()
 
 
 def _jobs() -> None:
@@ -42,8 +43,10 @@ def _jobs() -> None:
         sa.Column("pause_reason", sa.Text(), nullable=True),
         sa.Column("retired_at", sa.BigInteger(), nullable=True),
         sa.Column("failure_streak", sa.Integer(), nullable=False),
+        sa.Column("configuration", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("job_id"),
     )
+    _partial("ix_jobs_configuration", "jobs", ["configuration", "job_id"], "configuration IS NOT NULL")
     _partial("ix_jobs_rated", "jobs", ["job_id"], "rated = 1")
     op.create_table(
         "job_definitions",
@@ -164,6 +167,7 @@ def _run_indexes() -> None:
         ["cancel_requested_at"],
         "cancel_requested_at IS NOT NULL AND state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')",
     )
+    _partial("ix_runs_configuration", "runs", ["configuration", "configuration_version"], "configuration IS NOT NULL")
     op.create_index("ix_runs_due", "runs", ["due_at", "id"])
     _partial(
         "ix_runs_expiring",
@@ -225,6 +229,29 @@ def _attempts() -> None:
     op.create_index("ix_skips_job", "skips", ["job_id", "last_at"])
     op.create_index("ix_skips_last", "skips", ["last_at"])
     op.create_index("ux_skips_first", "skips", ["schedule_id", "first_at"], unique=True)
+
+
+def _configurations() -> None:
+    op.create_table(
+        "configurations",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("source_kind", sa.Text(), nullable=False),
+        sa.Column("source_path", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "configuration_versions",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=True),
+        sa.Column("arguments", sa.Text(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "version"),
+    )
 
 
 def _machinery() -> None:
