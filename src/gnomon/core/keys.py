@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from .values import to_micros
@@ -38,3 +39,24 @@ def caller_key(job_id: str, idempotency_key: str) -> str:
 def flow_key(flow_id: str, job_id: str, item: str = "", generation: int = 0) -> str:
     """Key of a job's run within a flow; a person's rerun is the next generation."""
     return f"flow|{flow_id}|{job_id}|{item}|{generation}"
+
+
+def backfill_key(schedule_id: str, fire_at: datetime, generation: int = 0) -> str:
+    """Key of the run by which a backfill makes good for a fire time; doing it again is the next generation."""
+    return f"backfill|{schedule_id}|{to_micros(fire_at)}|{generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyParts:
+    """What a key of a run within a flow says; of another key nothing."""
+
+    item: str = ""
+    generation: int = 0
+
+
+def key_parts(run_key: str) -> KeyParts:
+    """Item and generation of a `flow_key`."""
+    parts = run_key.rsplit("|", 2)
+    if len(parts) != 3 or not run_key.startswith("flow|") or not parts[2].isdecimal():
+        return KeyParts()
+    return KeyParts(parts[1], int(parts[2]))

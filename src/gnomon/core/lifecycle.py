@@ -13,6 +13,9 @@ from .model import Backoff, Job, OnLost, Retry
 from .records import Cause, RunRecord
 from .states import RunEvent, State, advance
 
+SKIPPED_BY_HAND = "skipped_by_hand"
+"""The reason of a run that somebody took out of its flow: the flow goes on as if it had succeeded."""
+
 MOST_LOST = 3
 """How often a run whose attempts vanish in crashes is run again."""
 
@@ -28,8 +31,13 @@ def begun(run: RunRecord, at: datetime) -> RunRecord:
     """Its attempt began at `at`; the first gives the lateness: since it was due, or its upstreams were done."""
     if run.started_at is not None:
         return run
-    due = max(run.due_at, run.queued_at) if run.cause is Cause.DOWNSTREAM and run.queued_at else run.due_at
+    due = max(run.due_at, run.queued_at) if _waited(run) and run.queued_at else run.due_at
     return replace(run, started_at=at, lateness_s=max(0.0, (at - due).total_seconds()))
+
+
+def _waited(run: RunRecord) -> bool:
+    """Whether it began with others, not at its due time."""
+    return run.cause is Cause.DOWNSTREAM or run.parent_id is not None
 
 
 def after_attempt(run: RunRecord, job: Job, ended: Ended, now: datetime, uniform: float) -> RunRecord:
@@ -43,12 +51,12 @@ def after_attempt(run: RunRecord, job: Job, ended: Ended, now: datetime, uniform
         run = begun(run, ended.started_at)
     run = replace(run, exit_code=ended.exit_code, error=ended.error, duration_s=ended.duration_s, result=ended.result)
     if run.cancel_requested_at is not None and ended.outcome is not Outcome.SUCCEEDED:
-        return _close(run, RunEvent.CANCEL, ended.finished_at, reason=run.cancel_reason or "cancelled")
+        return close(run, RunEvent.CANCEL, ended.finished_at, reason=run.cancel_reason or "cancelled")
     match ended.outcome:
         case Outcome.SUCCEEDED:
-            return _close(replace(run, error=None), RunEvent.SUCCEED, ended.finished_at)
+            return close(replace(run, error=None), RunEvent.SUCCEED, ended.finished_at)
         case Outcome.CANCELLED:
-            return _close(run, RunEvent.CANCEL, ended.finished_at, reason="cancelled")
+            return close(run, RunEvent.CANCEL, ended.finished_at, reason="cancelled")
         case Outcome.LOST:
             return _after_loss(run, job, ended, now)
         case Outcome.FAILED | Outcome.TIMED_OUT:
@@ -56,7 +64,7 @@ def after_attempt(run: RunRecord, job: Job, ended: Ended, now: datetime, uniform
             if run.failures <= job.restarts and _wanted(job.retry, ended):
                 again = now + timedelta(seconds=retry_delay_s(job.retry, run.failures, uniform))
                 return replace(run, state=advance(run.state, RunEvent.RETRY), available_at=again)
-            return _close(run, RunEvent.FAIL, ended.finished_at)
+            return close(run, RunEvent.FAIL, ended.finished_at)
 
 
 def retry_delay_s(retry: Retry, failures: int, uniform: float) -> float:
@@ -87,18 +95,18 @@ def release(run: RunRecord, now: datetime) -> RunRecord:
 
 def skip(run: RunRecord, now: datetime, reason: str, message: str) -> RunRecord:
     """It will not run."""
-    return replace(_close(run, RunEvent.SKIP, now, reason=reason), error=Failure(reason, message))
+    return replace(close(run, RunEvent.SKIP, now, reason=reason), error=Failure(reason, message))
 
 
 def fail(run: RunRecord, now: datetime, code: str, message: str) -> RunRecord:
     """It failed without an attempt."""
-    return _close(replace(run, error=Failure(code, message)), RunEvent.FAIL, now)
+    return close(replace(run, error=Failure(code, message)), RunEvent.FAIL, now)
 
 
 def request_cancel(run: RunRecord, now: datetime, actor: str, reason: str = "cancelled") -> RunRecord:
     """Someone wants it stopped: at once if no attempt of it is live, else when the attempt has been stopped."""
     run = replace(run, cancel_requested_at=run.cancel_requested_at or now, cancel_actor=actor, cancel_reason=reason)
-    return run if run.state is State.RUNNING else _close(run, RunEvent.CANCEL, now, reason=reason)
+    return run if run.state is State.RUNNING else close(run, RunEvent.CANCEL, now, reason=reason)
 
 
 def _after_loss(run: RunRecord, job: Job, ended: Ended, now: datetime) -> RunRecord:
@@ -108,7 +116,7 @@ def _after_loss(run: RunRecord, job: Job, ended: Ended, now: datetime) -> RunRec
     if job.on_lost is OnLost.RERUN and run.lost <= MOST_LOST:
         return replace(run, state=advance(run.state, RunEvent.REQUEUE), queued_at=now)
     why = ended.error or Failure("lost", "the attempt vanished in a crash; nothing is known of its end")
-    return _close(replace(run, error=why), RunEvent.FAIL, ended.finished_at, reason="lost")
+    return close(replace(run, error=why), RunEvent.FAIL, ended.finished_at, reason="lost")
 
 
 def _wanted(retry: Retry, ended: Ended) -> bool:
@@ -118,7 +126,8 @@ def _wanted(retry: Retry, ended: Ended) -> bool:
     return ended.exit_code in retry.on or ended.outcome.value in retry.on or code in retry.on
 
 
-def _close(run: RunRecord, event: RunEvent, at: datetime, reason: str | None = None) -> RunRecord:
+def close(run: RunRecord, event: RunEvent, at: datetime, reason: str | None = None) -> RunRecord:
+    """It is over. A failure without a reason has its error's code."""
     if reason is None and event is RunEvent.FAIL and run.error is not None:
         reason = run.error.code
     return replace(

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from .configurations import ConfigurationRecord, ConfigurationVersion
+from .alerts import Delivery, Incident, Kind, Report
 from .model import Job
 from .records import (
     Activity,
@@ -124,7 +125,13 @@ class Reader(Protocol):
         """Those of `flow_ids` in which a run waits that joined them (not the run a flow is named after)."""
 
     def flow(self, flow_id: str) -> Sequence[RunRecord]:
-        """All runs of a flow, by (due_at, id)."""
+        """All runs of a flow but items, by (due_at, id)."""
+
+    def items(self, parent_id: str) -> Sequence[RunRecord]:
+        """The items of a `for_each` run, by id: in the order of its list."""
+
+    def item_counts(self, parent_ids: Collection[str]) -> Mapping[str, Mapping[State, int]]:
+        """How many items of each of these runs are in which state; those without items are left out."""
 
     def queued(self, queues: Collection[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
         """Runs in state queued, by (priority descending, due_at, id), those behind `after` if given."""
@@ -195,6 +202,34 @@ class Reader(Protocol):
     def configuration_users(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         """Ids of the jobs (not retired ones) whose task uses each, sorted; names nobody uses are left out."""
 
+    def incident(self, incident_id: str) -> Incident | None: ...
+
+    def incident_by_prefix(self, prefix: str) -> Sequence[str]:
+        """At most two ids that begin with `prefix`."""
+
+    def incidents(
+        self, *, is_open: bool | None = None, job_id: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Incident]:
+        """Incidents, newest first."""
+
+    def open_incidents(self, job_ids: Collection[str]) -> Mapping[tuple[str, Kind], Incident]:
+        """The open incidents of these jobs."""
+
+    def unacknowledged(self, told_before: datetime, limit: int) -> Sequence[Incident]:
+        """Open incidents nobody acknowledged, last told at that time or before; longest ago first."""
+
+    def next_told_at(self) -> datetime | None:
+        """The earliest `told_at` of all open incidents that nobody acknowledged."""
+
+    def pending_deliveries(self, limit: int) -> Sequence[Delivery]:
+        """Deliveries with a `next_at`, by (next_at, id)."""
+
+    def deliveries_of(self, incident_id: str) -> Sequence[Delivery]:
+        """In the order they were made."""
+
+    def queued_jobs(self) -> Mapping[str, tuple[int, datetime]]:
+        """Of each job with queued runs that never began: how many, and since when the oldest could have begun."""
+
     def setting(self, name: str) -> str | None:
         """A small value gnomon remembers (zone data version, a guard's confirmation, …)."""
 
@@ -236,11 +271,11 @@ class Transaction(Reader, Protocol):
     def update_runs(self, changes: Sequence[tuple[RunRecord, State]]) -> Collection[str]:
         """Write each run if its stored state is the given one. Returns the ids where it was not.
 
-        Its identity never changes: id, job_id, run_key, cause, schedule_id, fire_at, due_at, created_at, actor
-        and retry_of keep what `insert_runs` wrote."""
+        Its identity never changes: id, job_id, run_key, cause, schedule_id, fire_at, due_at, created_at, actor,
+        retry_of, parent_id and item keep what `insert_runs` wrote."""
 
     def delete_runs(self, run_ids: Collection[str]) -> None:
-        """Remove runs and their attempts."""
+        """Remove runs, their items, and the attempts of all of them."""
 
     def insert_attempts(self, records: Sequence[AttemptRecord]) -> None: ...
 
@@ -265,6 +300,15 @@ class Transaction(Reader, Protocol):
 
     def delete_files(self, paths: Collection[str]) -> None: ...
 
+    def put_incidents(self, records: Sequence[Incident]) -> None:
+        """Add or replace. At most one is open for each (job, kind)."""
+
+    def insert_deliveries(self, records: Sequence[Delivery]) -> None:
+        """Add them; they get numbers that grow."""
+
+    def update_deliveries(self, records: Sequence[Delivery]) -> None:
+        """Write next_at, attempts, delivered_at and error of those that are still there."""
+
     def put_setting(self, name: str, value: str | None) -> None:
         """Remember, or forget with None."""
 
@@ -288,6 +332,17 @@ class Transaction(Reader, Protocol):
     ) -> Sequence[tuple[str, int]]:
         """Remove finished runs due before `runs_before` or beyond the newest `runs_per_job` of their job, old
         skips and changes, and definitions nobody refers to; at most `limit` runs. Returns the removed attempts."""
+
+
+class Courier(Protocol):
+    """Carries messages to people and pings to watchers, outside the caller's thread. At least once."""
+
+    def send(self, deliveries: Sequence[Delivery], report: Callable[[Report], None]) -> None:
+        """Try each of them once, those of one channel in their order; returns at once. `report` is called once for
+        each, from any thread. Raises nothing."""
+
+    def beat(self, url: str) -> None:
+        """Ping `url` once: the scheduler is alive. Returns at once; a failure is logged, not repeated."""
 
 
 class Store(Protocol):

@@ -264,28 +264,44 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """How many runs of a job are in which active state."""
+    """How many runs of a job are in which active state.
+
+    Attributes:
+        items_pending, items_started: of these, items of a `for_each` run: queued; running or between attempts.
+        parents: of these, running `for_each` runs (they have no attempt: their items do the work).
+        backfill_pending, backfill_started: of these, runs of backfills (no items): they are no overlap.
+    """
 
     scheduled: int = 0
     waiting: int = 0
     queued: int = 0
     running: int = 0
     retry_wait: int = 0
+    items_pending: int = 0
+    items_started: int = 0
+    parents: int = 0
+    backfill_pending: int = 0
+    backfill_started: int = 0
 
     @property
     def busy(self) -> bool:
         """An earlier run is queued, running or to be retried (what the overlap policy asks)."""
-        return bool(self.waiting or self.queued or self.running or self.retry_wait)
+        return self.pending > 0 or self.started > self.backfill_started
 
     @property
     def pending(self) -> int:
-        """Runs that have not begun."""
-        return self.waiting + self.queued
+        """Runs that have not begun, without items and backfills."""
+        return self.waiting + self.queued - self.items_pending - self.backfill_pending
 
     @property
     def started(self) -> int:
-        """Runs that have begun and are not over (running, or between attempts)."""
-        return self.running + self.retry_wait
+        """Runs that have begun and are not over (running, or between attempts), without items."""
+        return self.running + self.retry_wait - self.items_started
+
+    @property
+    def performing(self) -> int:
+        """Runs with an attempt that goes on."""
+        return self.running - self.parents
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +317,7 @@ class JobFilter:
     """Which jobs; every field that is set must match. `due_from`/`due_until`: has a run due in that period."""
 
     job_ids: tuple[str, ...] = ()
-    task_type: str | None = None
+    task_types: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     source: SourceKind | None = None
     paused: bool | None = None
@@ -321,14 +337,18 @@ class ScheduleFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs; newest due first. `since`/`until` bound due_at: [since, until)."""
+    """Which runs; newest due first. `since`/`until` bound due_at: [since, until).
+
+    `parent_id`: the items of that run; without it, runs that are no items.
+    """
 
     job_id: str | None = None
     states: tuple[State, ...] = ()
-    task_type: str | None = None
+    task_types: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     since: datetime | None = None
     until: datetime | None = None
     flow_id: str | None = None
     schedule_id: str | None = None
     cause: Cause | None = None
+    parent_id: str | None = None

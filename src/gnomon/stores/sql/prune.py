@@ -7,20 +7,27 @@ from datetime import datetime
 
 from sqlalchemy import and_, delete, exists, func, select, tuple_
 
-from gnomon.core.states import FINAL
+from gnomon.core.states import FINAL, State
 from gnomon.core.values import to_micros
 
-from .schema import among, attempts, changes, job_definitions, jobs, runs, settings, skips
+from .schema import among, attempts, changes, deliveries, incidents, job_definitions, jobs, runs, settings, skips
 from .session import Row, Statement, WriteSession, given, listed, upsert, within
 
 JOBS_PER_CALL = 256
 _NEVER = 1 << 62  # later than any instant
 _SWEEP_NAME = "store.prune_after"
 _FINAL_RUN = among(runs.c.state, FINAL)
+_NO_ITEM = runs.c.parent_id.is_(None)
+_ITEMS_OF = Statement(
+    select(runs.c.id, runs.c.parent_id, runs.c.state)
+    .where(within(runs.c.parent_id, "ids"))
+    .order_by(runs.c.parent_id, runs.c.state)
+    .limit(given("limit"))
+)
 
 _OLD = Statement(
     select(runs.c.id)
-    .where(_FINAL_RUN, runs.c.due_at < given("before"))
+    .where(_FINAL_RUN, _NO_ITEM, runs.c.due_at < given("before"))
     .order_by(runs.c.due_at, runs.c.id)
     .limit(given("limit"))
 )
@@ -31,7 +38,7 @@ _SWEEP = Statement(
 _NEWEST = (runs.c.due_at.desc(), runs.c.id.desc())
 _OLDEST_KEPT = Statement(
     select(runs.c.due_at, runs.c.id)
-    .where(runs.c.job_id == given("job_id"))
+    .where(runs.c.job_id == given("job_id"), _NO_ITEM)
     .order_by(*_NEWEST)
     .limit(1)
     .offset(given("newer"))
@@ -40,6 +47,7 @@ _BEYOND = Statement(
     select(runs.c.id)
     .where(
         _FINAL_RUN,
+        _NO_ITEM,
         runs.c.job_id == given("job_id"),
         tuple_(runs.c.due_at, runs.c.id) < tuple_(given("due_at"), given("id")),
     )
@@ -73,6 +81,14 @@ _DROP_DEFINITION = Statement(
 )
 _OLD_SKIPS = select(skips.c.id).where(skips.c.last_at < given("before")).order_by(skips.c.last_at).limit(given("limit"))
 _DROP_SKIPS = Statement(delete(skips).where(skips.c.id.in_(_OLD_SKIPS.scalar_subquery())))
+_DONE = select(deliveries.c.id).where(deliveries.c.created_at < given("before"), deliveries.c.next_at.is_(None))
+_DROP_DELIVERIES = Statement(
+    delete(deliveries).where(deliveries.c.id.in_(_DONE.order_by(deliveries.c.created_at).limit(given("limit"))))
+)
+_PAST = select(incidents.c.id).where(incidents.c.opened_at < given("before"), incidents.c.last_at < given("before"))
+_DROP_INCIDENTS = Statement(
+    delete(incidents).where(incidents.c.id.in_(_PAST.order_by(incidents.c.opened_at).limit(given("limit"))))
+)
 _LAST = select(func.max(changes.c.seq)).scalar_subquery()
 _FIRST_CHANGES = select(changes.c.seq).order_by(changes.c.seq).limit(given("limit")).scalar_subquery()
 # The newest entry stays: the numbers of the feed must never begin anew.
@@ -91,6 +107,7 @@ class PruneWrites(WriteSession):
         before = to_micros(runs_before)
         doomed = [row[0] for row in self.fetch(_OLD, before=before, limit=limit)]
         swept = self._sweep(doomed, runs_per_job, limit)
+        doomed = self._with_items(doomed, limit) if doomed else doomed
         removed: list[Row] = []
         if doomed:
             ids = listed(doomed)
@@ -101,8 +118,21 @@ class PruneWrites(WriteSession):
         stale = self.fetch(_STALE, job_ids=listed(swept))
         self.change_many(_DROP_DEFINITION, stale)
         self.change(_DROP_SKIPS, before=before, limit=limit)
+        self.change(_DROP_DELIVERIES, before=before, limit=limit)
+        self.change(_DROP_INCIDENTS, before=before, limit=limit)
         self.change(_DROP_CHANGES, before=to_micros(changes_before), limit=max(limit, 1000))
         return [(run_id, number) for run_id, number in removed]
+
+    def _with_items(self, doomed: list[str], limit: int) -> list[str]:
+        """Items go before the run they belong to, not more than `limit` at once; one that still runs keeps it."""
+        items = self.fetch(_ITEMS_OF, ids=listed(doomed), limit=limit)
+        if not items:
+            return doomed
+        busy = {parent for _, parent, state in items if State(state) not in FINAL}
+        gone = [row[0] for row in items if row[1] not in busy]
+        if len(items) == limit:
+            return gone
+        return gone + [run_id for run_id in doomed if run_id not in busy]
 
     def _sweep(self, doomed: list[str], keep: int, limit: int) -> list[str]:
         """Add runs beyond the newest `keep` of the next jobs in line; the ids of the jobs looked at."""

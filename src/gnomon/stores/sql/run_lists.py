@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import ColumnElement, and_, exists, false, select, tuple_, union_all
+from sqlalchemy import ColumnElement, and_, exists, select, tuple_, union_all
 
 from gnomon.core.records import Page, RunFilter, RunRecord
 from gnomon.core.states import ACTIVE
@@ -23,14 +23,17 @@ _FLOW_IDS = Statement(
     )
 )
 _NEWEST = (runs.c.due_at.desc(), runs.c.id.desc())
-_BASE = frozenset({"active", "troubled", "job_id", "ids", "since", "until", "after_due", "after_id"})
-_REST = frozenset({"states", "schedule_id", "cause", "task_type"})
+_BASE = frozenset({"active", "troubled", "job_id", "ids", "since", "until", "after_due", "after_id", "parent_id"})
+_REST = frozenset({"states", "schedule_id", "cause", "task_types"})
 _JOB_OF = Statement(select(schedules_table.c.job_id).where(schedules_table.c.schedule_id == given("schedule_id")))
 
 
 def _base(shape: frozenset[str]) -> ColumnElement[bool]:
     """What an index answers by itself: the rows that are read."""
-    conditions: list[ColumnElement[bool]] = []
+    items = "parent_id" in shape
+    conditions: list[ColumnElement[bool]] = [
+        runs.c.parent_id == given("parent_id") if items else runs.c.parent_id.is_(None)
+    ]
     if shape >= {"active", "job_id"}:
         conditions.append(active_of_job())
     elif "active" in shape:
@@ -47,7 +50,7 @@ def _base(shape: frozenset[str]) -> ColumnElement[bool]:
         conditions.append(runs.c.due_at < given("until"))
     if "after_id" in shape:
         conditions.append(tuple_(runs.c.due_at, runs.c.id) < tuple_(given("after_due"), given("after_id")))
-    return and_(*conditions) if conditions else ~false()
+    return and_(*conditions)
 
 
 def _rest(shape: frozenset[str], label_count: int) -> list[ColumnElement[bool]]:
@@ -58,11 +61,11 @@ def _rest(shape: frozenset[str], label_count: int) -> list[ColumnElement[bool]]:
     for name in ("schedule_id", "cause"):
         if name in shape:
             conditions.append(runs.c[name] == given(name))
-    if "task_type" in shape:
+    if "task_types" in shape:
         same = and_(
             job_definitions.c.job_id == runs.c.job_id,
             job_definitions.c.version == runs.c.version,
-            job_definitions.c.task_type == given("task_type"),
+            within(job_definitions.c.task_type, "task_types"),
         )
         conditions.append(exists(select(job_definitions.c.version).where(same)))
     conditions += [runs.c.labels.contains(given(f"label{number}")) for number in range(label_count)]
@@ -125,6 +128,10 @@ class RunLists(Session):
                 values["job_id"] = owner[0]
         if where.flow_id is not None:
             values["ids"] = listed([row[0] for row in self.fetch(_FLOW_IDS, flow_id=where.flow_id)])
+        if where.parent_id is not None:
+            values["parent_id"] = where.parent_id
         bounds = {"since": micros(where.since), "until": micros(where.until)}
-        given_texts = {"task_type": where.task_type, "cause": where.cause and where.cause.value}
+        given_texts = {"cause": where.cause and where.cause.value}
+        if where.task_types:
+            values["task_types"] = listed(where.task_types)
         return values | {name: bound for name, bound in (bounds | given_texts).items() if bound is not None}

@@ -21,6 +21,7 @@ _CAUSES = {cause.value: cause for cause in Cause}
 # What `update_runs` never rewrites: the identity of a run, which the indexes of history stand on.
 FIXED = frozenset(
     {"id", "job_id", "run_key", "cause", "schedule_id", "fire_at", "due_at", "created_at", "actor", "retry_of"}
+    | {"parent_id", "item"}
 )
 CHANGING = tuple(column.name for column in runs.columns if column.name not in FIXED)
 
@@ -99,6 +100,8 @@ def run_to_row(run: RunRecord) -> tuple[object, ...]:
         micros(run.fire_at),
         *_plan(run),
         run.retry_of,
+        run.parent_id,
+        text(run.item),
         *_course(run),
     )
 
@@ -131,8 +134,6 @@ def _plan(run: RunRecord) -> tuple[object, ...]:
 def _course(run: RunRecord) -> tuple[object, ...]:
     error, configuration = run.error, run.configuration
     return (
-        run.parent_id,
-        text(run.item),
         clean(run.waiting_for),
         clean(run.reason),
         clean(run.note),

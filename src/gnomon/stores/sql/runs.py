@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, tuple_, union_all, update
 
+from gnomon.core.fanout import PARENTS
 from gnomon.core.records import Activity, RunRecord
 from gnomon.core.states import State
 from gnomon.core.values import to_micros
@@ -18,8 +19,10 @@ from .run_rows import CHANGING, RUN, active_of_job, run_from_row, run_to_row, ru
 from .schema import (
     ACTIVE_RUN,
     ARRIVING_RUN,
+    ASIDE_RUN,
     CANCELLING_RUN,
     EXPIRING_RUN,
+    ITEM_RUN,
     JOINED_RUN,
     POOLED_RUN,
     QUEUED_RUN,
@@ -41,6 +44,26 @@ _ACTIVITY = Statement(
     select(runs.c.job_id, runs.c.state, func.count())
     .where(ACTIVE_RUN, within(runs.c.job_id, "job_ids"))
     .group_by(runs.c.job_id, runs.c.state)
+)
+_ASIDE = Statement(
+    select(
+        runs.c.job_id,
+        runs.c.state,
+        runs.c.cause == constant("backfill"),
+        runs.c.queue == constant(PARENTS),
+        ITEM_RUN,
+        func.count(),
+    )
+    .where(ASIDE_RUN, within(runs.c.job_id, "job_ids"))
+    .group_by(
+        runs.c.job_id, runs.c.state, runs.c.cause == constant("backfill"), runs.c.queue == constant(PARENTS), ITEM_RUN
+    )
+)
+_ITEMS = Statement(RUN.where(runs.c.parent_id == given("parent_id")).order_by(runs.c.id))
+_ITEM_COUNTS = Statement(
+    select(runs.c.parent_id, runs.c.state, func.count())
+    .where(within(runs.c.parent_id, "parent_ids"))
+    .group_by(runs.c.parent_id, runs.c.state)
 )
 _FLOW = Statement(
     union_all(
@@ -79,6 +102,17 @@ _CANCELLING = Statement(RUN.where(CANCELLING_RUN).order_by(runs.c.cancel_request
 _POOLED = Statement(select(runs.c.pools).where(POOLED_RUN))
 
 
+def _aside(state: str, backfill: bool, parent: bool, item: bool) -> list[str]:
+    """The counters of `Activity` that such a run is in, beside that of its state."""
+    if state == State.SCHEDULED.value:
+        return []
+    pending = state in (State.WAITING.value, State.QUEUED.value)
+    names = ["parents"] if parent and not item and state == State.RUNNING.value else []
+    if item or backfill:
+        names.append(("items" if item else "backfill") + ("_pending" if pending else "_started"))
+    return names
+
+
 def _queue_order(run: RunRecord) -> tuple[int, datetime, str]:
     return (-run.priority, run.due_at, run.id)
 
@@ -111,7 +145,21 @@ class RunReads(Session):
         if job_ids:
             for job_id, state, count in self.fetch(_ACTIVITY, job_ids=listed(job_ids)):
                 counts.setdefault(job_id, {})[state] = count
+        if counts:
+            for job_id, state, backfill, parent, item, count in self.fetch(_ASIDE, job_ids=listed(list(counts))):
+                for name in _aside(state, bool(backfill), bool(parent), bool(item)):
+                    counts[job_id][name] = counts[job_id].get(name, 0) + count
         return {job_id: Activity(**by_state) for job_id, by_state in counts.items()}
+
+    def items(self, parent_id: str) -> Sequence[RunRecord]:
+        return self._runs(_ITEMS, parent_id=parent_id)
+
+    def item_counts(self, parent_ids: Collection[str]) -> Mapping[str, Mapping[State, int]]:
+        found: dict[str, dict[State, int]] = {}
+        if parent_ids:
+            for parent_id, state, count in self.fetch(_ITEM_COUNTS, parent_ids=listed(parent_ids)):
+                found.setdefault(parent_id, {})[State(state)] = count
+        return found
 
     def waiting_flows(self, flow_ids: Collection[str]) -> Collection[str]:
         return {row[0] for row in self.fetch(_WAITING_FLOWS, flow_ids=listed(flow_ids))} if flow_ids else set()
@@ -158,6 +206,7 @@ _UPDATE = Statement(
     update(runs).values({name: given(f"v_{name}") for name in CHANGING}).where(runs.c.id == given("k_id"))
 )
 _DELETE = Statement(delete(runs).where(within(runs.c.id, "ids")))
+_ITEM_IDS = Statement(select(runs.c.id).where(within(runs.c.parent_id, "ids")))
 _DELETE_ATTEMPTS = Statement(delete(attempts).where(within(attempts.c.run_id, "ids")))
 
 
@@ -197,6 +246,7 @@ class RunWrites(WriteSession):
 
     def delete_runs(self, run_ids: Collection[str]) -> None:
         if run_ids:
+            run_ids = [*run_ids, *(row[0] for row in self.fetch(_ITEM_IDS, ids=listed(run_ids)))]
             ids = listed(run_ids)
             self.change(_DELETE_ATTEMPTS, ids=ids)
             if self.change(_DELETE, ids=ids):

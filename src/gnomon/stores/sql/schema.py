@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table, Text
 
+from gnomon.core.fanout import PARENTS
 from gnomon.core.states import ACTIVE, State
 
 metadata = sa.MetaData()
@@ -172,20 +173,30 @@ POOLED_RUN = sa.and_(runs.c.pools.is_not(None), runs.c.state == constant(State.R
 TROUBLED = frozenset({State.FAILED, State.CANCELLED, State.SKIPPED})
 TROUBLED_RUN = among(runs.c.state, TROUBLED)
 USING_RUN = runs.c.configuration.is_not(None)
-JOINED_RUN = runs.c.flow_id != runs.c.id  # a run that is a flow of its own needs no entry
+JOINED_RUN = sa.and_(  # a run that is a flow of its own needs no entry, and items are their parent's
+    runs.c.flow_id != runs.c.id, runs.c.parent_id.is_(None)
+)
+ITEM_RUN = runs.c.parent_id.is_not(None)
+# Runs that count otherwise than others of their job: parents, items, and those of a backfill.
+ASIDE_RUN = sa.and_(
+    ACTIVE_RUN, sa.or_(ITEM_RUN, runs.c.queue == constant(PARENTS), runs.c.cause == constant("backfill"))
+)
 
 Index("ux_runs_key", runs.c.run_key, unique=True)
-Index("ix_runs_job", runs.c.job_id, runs.c.due_at, runs.c.id)
-Index("ix_runs_due", runs.c.due_at, runs.c.id)
+# Lists leave items out: the index alone tells which they are.
+Index("ix_runs_job", runs.c.job_id, runs.c.due_at, runs.c.id, runs.c.parent_id)
+Index("ix_runs_due", runs.c.due_at, runs.c.id, runs.c.parent_id)
 _partial("ix_runs_active", ACTIVE_RUN, runs.c.job_id, runs.c.due_at, runs.c.id, runs.c.state)
-_partial("ix_runs_open", ACTIVE_RUN, runs.c.due_at, runs.c.id, runs.c.state)
+_partial("ix_runs_open", ACTIVE_RUN, runs.c.due_at, runs.c.id, runs.c.state, runs.c.parent_id)
 _partial("ix_runs_queued", QUEUED_RUN, runs.c.queue, runs.c.rank, runs.c.due_at, runs.c.id)
 _partial("ix_runs_arriving", ARRIVING_RUN, runs.c.available_at)
 _partial("ix_runs_expiring", EXPIRING_RUN, runs.c.deadline_at)
 _partial("ix_runs_cancelling", CANCELLING_RUN, runs.c.cancel_requested_at)
 _partial("ix_runs_pooled", POOLED_RUN, runs.c.job_id)
-_partial("ix_runs_troubled", TROUBLED_RUN, runs.c.due_at, runs.c.id, runs.c.state)
+_partial("ix_runs_troubled", TROUBLED_RUN, runs.c.due_at, runs.c.id, runs.c.state, runs.c.parent_id)
 _partial("ix_runs_flow", JOINED_RUN, runs.c.flow_id)
+_partial("ix_runs_items", ITEM_RUN, runs.c.parent_id, runs.c.state)
+_partial("ix_runs_aside", ASIDE_RUN, runs.c.job_id, runs.c.state, runs.c.cause, runs.c.queue, runs.c.parent_id)
 _partial("ix_runs_configuration", USING_RUN, runs.c.configuration, runs.c.configuration_version)
 
 attempts = Table(
@@ -297,6 +308,57 @@ configuration_versions = Table(
     _text("actor"),
     sa.PrimaryKeyConstraint("name", "version"),
 )
+
+incidents = Table(
+    "incidents",
+    metadata,
+    _text("id", primary_key=True),
+    _text("job_id"),
+    _text("kind"),
+    _instant("opened_at"),
+    _instant("last_at"),
+    Column("count", Integer, nullable=False),
+    _text("text"),
+    _instant("told_at"),
+    _maybe("run_id"),
+    _instant("closed_at", nullable=True),
+    _instant("acknowledged_at", nullable=True),
+    _maybe("acknowledged_by"),
+)
+OPEN_INCIDENT = incidents.c.closed_at.is_(None)
+Index("ix_incidents_job", incidents.c.job_id, incidents.c.opened_at)
+Index("ix_incidents_opened", incidents.c.opened_at, incidents.c.id)
+Index(
+    "ux_incidents_open",
+    incidents.c.job_id,
+    incidents.c.kind,
+    unique=True,
+    sqlite_where=OPEN_INCIDENT,
+    postgresql_where=OPEN_INCIDENT,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    _text("channel"),
+    _text("event"),
+    _text("job_id"),
+    _text("payload"),
+    _instant("created_at"),
+    _instant("expires_at"),
+    _instant("next_at", nullable=True),
+    _maybe("run_id"),
+    _maybe("incident_id"),
+    Column("attempts", Integer, nullable=False),
+    _instant("delivered_at", nullable=True),
+    _maybe("error"),
+)
+PENDING_DELIVERY = deliveries.c.next_at.is_not(None)
+_partial("ix_deliveries_pending", PENDING_DELIVERY, deliveries.c.next_at, deliveries.c.id)
+Index("ix_deliveries_incident", deliveries.c.incident_id)
+Index("ix_deliveries_created", deliveries.c.created_at)
+Index("ix_deliveries_job", deliveries.c.job_id)
 
 settings = Table("settings", metadata, _text("name", primary_key=True), _text("value"))
 

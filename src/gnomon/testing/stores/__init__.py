@@ -9,9 +9,11 @@ class TestMyStore(StoreConformance):
 
 from __future__ import annotations
 
+from .alerts import AlertCases
 from .attempts import AttemptCases
 from .base import StoreCase
 from .configurations import ConfigurationCases
+from .items import ItemCases
 from .jobs import JobCases
 from .lists import ListCases
 from .misc import MiscCases
@@ -29,9 +31,11 @@ class StoreConformance(
     ConfigurationCases,
     ScheduleCases,
     RunCases,
+    ItemCases,
     ListCases,
     AttemptCases,
     MiscCases,
+    AlertCases,
     PruneCases,
     TransactionCases,
     SharingCases,

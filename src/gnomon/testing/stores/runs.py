@@ -117,8 +117,8 @@ class RunCases(StoreCase):
         before = run("01FULL", 99, State.QUEUED, run_key="mine", actor="x", flow_id="y")
         put_runs(store, before)
         assert not store.write(lambda tx: tx.update_runs([(FULL, State.QUEUED)]))
-        kept = ("run_key", "due_at", "cause", "created_at", "actor", "schedule_id", "fire_at", "retry_of")
-        expected = replace(FULL, **{name: getattr(before, name) for name in kept})
+        kept = ("run_key", "due_at", "cause", "created_at", "actor", "schedule_id", "fire_at", "retry_of", "parent_id")
+        expected = replace(FULL, **{name: getattr(before, name) for name in (*kept, "item")})
         assert store.read(lambda r: r.run("01FULL")) == expected
 
     def test_prefix_gives_at_most_two(self, store: Store) -> None:

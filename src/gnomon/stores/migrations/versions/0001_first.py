@@ -22,6 +22,7 @@ def upgrade() -> None:
     _run_indexes()
     _attempts()
     _machinery()
+    _alerts()
     _configurations()
 
 
@@ -168,24 +169,37 @@ def _run_indexes() -> None:
         "cancel_requested_at IS NOT NULL AND state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')",
     )
     _partial("ix_runs_configuration", "runs", ["configuration", "configuration_version"], "configuration IS NOT NULL")
-    op.create_index("ix_runs_due", "runs", ["due_at", "id"])
+    op.create_index("ix_runs_due", "runs", ["due_at", "id", "parent_id"])
     _partial(
         "ix_runs_expiring",
         "runs",
         ["deadline_at"],
         "deadline_at IS NOT NULL AND attempts = 0 AND state IN ('scheduled', 'waiting', 'queued')",
     )
-    _partial("ix_runs_flow", "runs", ["flow_id"], "flow_id != id")
-    op.create_index("ix_runs_job", "runs", ["job_id", "due_at", "id"])
+    _partial("ix_runs_flow", "runs", ["flow_id"], "flow_id != id AND parent_id IS NULL")
+    op.create_index("ix_runs_job", "runs", ["job_id", "due_at", "id", "parent_id"])
+    _partial("ix_runs_items", "runs", ["parent_id", "state"], "parent_id IS NOT NULL")
+    _partial(
+        "ix_runs_aside",
+        "runs",
+        ["job_id", "state", "cause", "queue", "parent_id"],
+        "state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')"
+        " AND (parent_id IS NOT NULL OR queue = 'for_each: parents' OR cause = 'backfill')",
+    )
     _partial(
         "ix_runs_open",
         "runs",
-        ["due_at", "id", "state"],
+        ["due_at", "id", "state", "parent_id"],
         "state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')",
     )
     _partial("ix_runs_pooled", "runs", ["job_id"], "pools IS NOT NULL AND state = 'running'")
     _partial("ix_runs_queued", "runs", ["queue", "rank", "due_at", "id"], "state = 'queued'")
-    _partial("ix_runs_troubled", "runs", ["due_at", "id", "state"], "state IN ('failed', 'cancelled', 'skipped')")
+    _partial(
+        "ix_runs_troubled",
+        "runs",
+        ["due_at", "id", "state", "parent_id"],
+        "state IN ('failed', 'cancelled', 'skipped')",
+    )
     op.create_index("ux_runs_key", "runs", ["run_key"], unique=True)
 
 
@@ -301,6 +315,57 @@ def _machinery() -> None:
         sa.Column("ids", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
+
+
+def _alerts() -> None:
+    op.create_table(
+        "incidents",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
+        sa.Column("acknowledged_by", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_incidents_job", "incidents", ["job_id", "opened_at"])
+    op.create_index("ix_incidents_opened", "incidents", ["opened_at", "id"])
+    is_open = sa.text("closed_at IS NULL")
+    op.create_index(
+        "ux_incidents_open",
+        "incidents",
+        ["job_id", "kind"],
+        unique=True,
+        sqlite_where=is_open,
+        postgresql_where=is_open,
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("id", _SERIAL, nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("incident_id", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    _partial("ix_deliveries_pending", "deliveries", ["next_at", "id"], "next_at IS NOT NULL")
+    op.create_index("ix_deliveries_incident", "deliveries", ["incident_id"])
+    op.create_index("ix_deliveries_created", "deliveries", ["created_at"])
+    op.create_index("ix_deliveries_job", "deliveries", ["job_id"])
 
 
 def _partial(name: str, table: str, columns: list[str], condition: str) -> None:
