@@ -12,6 +12,8 @@ from gnomon.core.model import Job
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord, Source, SourceKind
 from gnomon.core.states import FINAL, State
+from gnomon.jobfiles.uses import Content
+from gnomon.operations.configurations import put
 from gnomon.operations.definitions import upsert
 from gnomon.operations.runs import start_pipeline
 from gnomon.operations.settings import Settings
@@ -45,6 +47,7 @@ def run_file(
     path: Path,
     *,
     pools: dict[str, int] | None = None,
+    configurations: Mapping[str, Content] | None = None,
     watch: Watch = lambda runs: None,
     interrupted: threading.Event | None = None,
 ) -> PipelineResult:
@@ -52,6 +55,7 @@ def run_file(
 
     Args:
         path: where they come from, for their records.
+        configurations: what their tasks may use.
         watch: called with all runs whenever some changed, from this thread.
         interrupted: when set, everything is cancelled (and stopped) before this returns.
 
@@ -65,7 +69,7 @@ def run_file(
             Problem("nothing_to_run", f"{path} has no enabled job", hint="`gnomon validate` lists its jobs")
         )
     with open_parts(settings, db=MEMORY) as parts, running(parts, jobs=None) as node:
-        flow_id = _load(parts, node, stripped, roots, path, pools or {})
+        flow_id = _load(parts, node, stripped, roots, path, pools or {}, configurations or {})
         node.start()
         steps = _steps(stripped)
         runs = _follow(parts, node, flow_id, steps, watch, interrupted or threading.Event())
@@ -74,13 +78,24 @@ def run_file(
         return PipelineResult(tuple(runs), last, attempts)
 
 
-def _load(parts: Parts, node: Running, jobs: Sequence[Job], roots: list[str], path: Path, pools: dict[str, int]) -> str:
+def _load(
+    parts: Parts,
+    node: Running,
+    jobs: Sequence[Job],
+    roots: list[str],
+    path: Path,
+    pools: dict[str, int],
+    configurations: Mapping[str, Content],
+) -> str:
     now = parts.clock.now()
+    source = Source(SourceKind.FILE, str(path))
 
     def work(tx: Transaction) -> None:
         tx.put_pools(pools, "files")
+        for name, content in configurations.items():
+            put(tx, name, content, source, now, "run")
         for job in jobs:
-            upsert(tx, node.desk.planner, job, Source(SourceKind.FILE, str(path)), now)
+            upsert(tx, node.desk.planner, job, source, now)
 
     parts.store.write(work)
     return start_pipeline(parts.desk(), roots)

@@ -42,12 +42,14 @@ def validate(
     from gnomon.operations.validate import check_path
 
     session.check()
-    checked = check_path(path, *registries(), session.settings.timezone)
+    checked = check_path(path, *registries(), session.settings.timezone, session.configurations())
     if session.json:
         print_json(checked.view())
         return 2 if checked.problems else 0
     for line in lines_of(checked.problems):
         print(line)
+    for line in lines_of(checked.warnings):
+        print(f"warning: {line}")
     if checked.problems:
         count = len(checked.problems)
         print(f"{path}: {count} {'problem' if count == 1 else 'problems'}, {len(checked.jobs)} good jobs")

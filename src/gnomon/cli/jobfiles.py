@@ -33,7 +33,7 @@ def add(
     from .failures import report_problems
 
     session.check()
-    checked = check_path(file, *registries(), session.settings.timezone)
+    checked = check_path(file, *registries(), session.settings.timezone, session.configurations())
     if checked.problems:
         report_problems(checked.problems, session.json)
         return 2

@@ -71,7 +71,7 @@ def _run_file(session: Session, path: Path) -> int:
     from gnomon.operations.validate import check_path
 
     session.check()
-    checked = check_path(path, *registries(), session.settings.timezone)
+    checked = check_path(path, *registries(), session.settings.timezone, session.configurations())
     if checked.problems:
         report_problems(checked.problems, session.json)
         if not checked.usable:
@@ -82,6 +82,7 @@ def _run_file(session: Session, path: Path) -> int:
             checked.jobs,
             path,
             pools=dict(checked.pools),
+            configurations=checked.configurations,
             watch=progress.update,
             interrupted=interrupted,
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
+    from gnomon.core.configurations import ConfigurationRecord
     from gnomon.operations.context import Desk
     from gnomon.operations.moments import Moment
     from gnomon.operations.settings import Settings
@@ -73,6 +74,15 @@ class Session:
     def missing_text(self) -> str:
         return f"there is no database at {self.database} yet: `gnomon serve` makes it (or name one with --db)"
 
+    def configurations(self) -> dict[str, ConfigurationRecord]:
+        """Those of the database, if there is one: what a job file here may use."""
+        from gnomon.operations.files import stored_configurations
+
+        if self.missing or self.database is None:
+            return {}
+        with self.desk() as desk:
+            return desk.store.read(stored_configurations)
+
     @contextmanager
     def desk(self) -> Iterator[Desk]:
         """The operations on the database.
@@ -87,6 +97,19 @@ class Session:
             hint = "`gnomon serve` makes it; or name one with --db"
             raise NotFound(Problem("database_missing", f"there is no database at {self.database} yet", hint=hint))
         with open_parts(self.settings) as parts:
+            yield parts.desk()
+
+    @contextmanager
+    def listing(self) -> Iterator[Desk]:
+        """The operations for a mere list: while there is no database, on an empty one, so that mistakes still show."""
+        if not self.missing:
+            with self.desk() as desk:
+                yield desk
+            return
+        from gnomon.app import open_parts
+
+        self.check()
+        with open_parts(self.settings, db=":memory:") as parts:
             yield parts.desk()
 
     @cached_property

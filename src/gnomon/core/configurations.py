@@ -7,10 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .errors import Problem, UsageError
+from .model import Task
 from .records import Source
+from .tasks import TaskType
 from .values import Json, JsonObject
 
-MERGED = ("headers", "query", "parameters", "env", "storage_options")
+MERGED = ("headers", "query", "parameters", "env", "storage_options", "kwargs")
 """Arguments that are maps of which a task may override single entries; any other argument is replaced whole."""
 
 KEPT_VERSIONS = 50
@@ -61,8 +64,43 @@ def merged(base: JsonObject, own: JsonObject) -> dict[str, Json]:
     return answer
 
 
-def not_there(name: str, known: Collection[str]) -> tuple[str, str]:
-    """That there is no such configuration, and what to do about it."""
+def type_of(task: Task, configured: str | None) -> str:
+    """The task type of a task that uses a configuration of type `configured`.
+
+    Raises:
+        UsageError: neither says one, or they say different ones.
+    """
+    if task.type and configured and task.type != configured:
+        text = f"the task is of type {task.type}, its configuration {task.use!r} of type {configured}"
+        hint = "leave `type` out of the task, or use another configuration"
+        raise UsageError(Problem("configuration_type", text, "type", hint))
+    if not task.type and not configured:
+        text = f"neither the task nor its configuration {task.use!r} says a type"
+        raise UsageError(Problem("configuration_type", text, "type", "write `type:` into one of them"))
+    return task.type or configured or ""
+
+
+def configured_arguments(task: Task, configured: str | None, base: JsonObject, kind: TaskType) -> JsonObject:
+    """The canonical arguments of a task that uses a configuration of this type and these arguments.
+
+    Raises:
+        UsageError: the types differ, or what comes out is not valid.
+    """
+    type_of(task, configured)
+    return kind.validate(merged(base, task.arguments))
+
+
+def unknown_keys(arguments: JsonObject, kind: TaskType) -> list[Problem]:
+    """The keys that no task of this type has. A configuration may be incomplete, so nothing else is judged."""
+    try:
+        kind.validate(arguments)
+    except UsageError as error:
+        return [problem for problem in error.problems if problem.code == "unknown_key"]
+    return []
+
+
+def not_there(name: str, known: Collection[str]) -> UsageError:
+    """That there is no configuration of this name, naming the nearest."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "`gnomon configurations list` shows them"
-    return f"there is no configuration {name!r}", hint
+    return UsageError(Problem("configuration_not_found", f"there is no configuration {name!r}", "use", hint))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from .configurations import ConfigurationRecord, ConfigurationVersion
 from .alerts import Delivery, Incident, Kind, Report
+from .configurations import ConfigurationRecord, ConfigurationVersion
 from .model import Job
 from .records import (
     Activity,

@@ -16,6 +16,7 @@ from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import State
 
 from .acts import Acts
+from .configuring import pinned
 from .context import Context
 from .pace import AHEAD_S, EARLY
 from .specs import attempt_spec
@@ -135,7 +136,10 @@ class Dispatcher:
         now: datetime,
         acts: Acts,
     ) -> None:
-        claims = [(lifecycle.start(run, now), State.QUEUED) for run in chosen]
+        claims = [
+            (lifecycle.start(pinned(tx, run, definitions.get((run.job_id, run.version))), now), State.QUEUED)
+            for run in chosen
+        ]
         refused = set(tx.update_runs(claims)) if claims else set()
         attempts = []
         for run, _ in claims:

@@ -13,9 +13,10 @@ from gnomon.core.ports import Reader
 from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import State
 from gnomon.core.substitution import references, substitute
-from gnomon.core.tasks import TaskType, order_of
-from gnomon.core.values import Json, rfc3339
+from gnomon.core.tasks import TaskType, order_of, received_by
+from gnomon.core.values import Json, JsonObject, rfc3339
 
+from .configuring import task_arguments
 from .settings import EngineSettings
 
 
@@ -28,11 +29,12 @@ def attempt_spec(
         UsageError: a reference names nothing, the filled arguments are not valid, or the job asks for what this
             version cannot do (doing half of it silently would be worse).
     """
-    for key, present in (("for_each", job.for_each is not None), ("use", job.task.use is not None)):
+    for key, present in (("for_each", job.for_each is not None),):
         if present:
             raise usage("not_in_this_version", f"`{key}` is not carried out by this version", key=key)
-    values = _values(reader, run, job, attempt)
-    arguments = substitute(dict(job.task.arguments), values, key="task")
+    given = task_arguments(reader, run, job, kind)
+    values = _values(reader, run, job, attempt, given)
+    arguments = substitute(dict(given), values, key="task", received=received_by(kind, "task"))
     assert isinstance(arguments, dict)
     fire = run.fire_at or run.due_at
     return AttemptSpec(
@@ -48,16 +50,17 @@ def attempt_spec(
             "GNOMON_ATTEMPT": str(attempt.number),
             "GNOMON_FENCE": str(attempt.token),
             "GNOMON_FIRE_TIME": rfc3339(fire) or "",
-        },
+        }
+        | ({} if job.timeout_s is None else {"GNOMON_TIMEOUT": str(job.timeout_s)}),
         timeout_s=job.timeout_s,
         kill_grace_s=job.kill_grace_s,
         log_limit=settings.log_limit,
     )
 
 
-def _values(reader: Reader, run: RunRecord, job: Job, attempt: AttemptRecord) -> dict[str, Json]:
+def _values(reader: Reader, run: RunRecord, job: Job, attempt: AttemptRecord, arguments: JsonObject) -> dict[str, Json]:
     fire = run.fire_at or run.due_at
-    names = references(dict(job.task.arguments))
+    names = references(dict(arguments))
     values: dict[str, Json] = {p.name: p.default for p in job.parameters}
     values |= dict(run.parameters)
     values |= {

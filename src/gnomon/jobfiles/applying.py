@@ -7,13 +7,14 @@ which only the bad entries are left out. Decisions do not depend on the order in
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from gnomon.core.errors import Problem
+from gnomon.core.configurations import ConfigurationRecord
+from gnomon.core.errors import Problem, UsageError
 from gnomon.core.model import Job
 from gnomon.core.records import SourceKind
-from gnomon.core.values import JsonObject
+from gnomon.core.tasks import TaskTypes
 
 from .directory import inside
 from .disputes import conflict_problem, fault_problem, missing_faults
@@ -21,6 +22,7 @@ from .graph import check_graph
 from .parsing import ParsedFile
 from .plan import Active, FilePlan
 from .tree import shown
+from .uses import Content, Refusal, claim, problems_of, settled
 
 __all__ = ["Active", "FilePlan", "plan_files"]
 T = TypeVar("T")
@@ -36,6 +38,8 @@ def plan_files(
     broken: Collection[str] = (),
     held: Collection[str] = (),
     known: Collection[str] = (),
+    configured: Mapping[str, ConfigurationRecord] | None = None,
+    task_types: TaskTypes | None = None,
 ) -> FilePlan:
     """What the files in `good` ask of a store that has `active`. Asking again after applying gives nothing to do.
 
@@ -48,12 +52,15 @@ def plan_files(
         in_effect: of the last plan; None at start-up.
         broken: files that are there without a usable version: they keep what they own.
         held: files that are missing, but not believed to be gone: their jobs stay unless another file has them.
-
         known: ids that dependencies may name although no job has them here.
+        configured: every configuration of the store, by name.
+        task_types: judge tasks that use a configuration; None: they are not judged.
     """
     counted = {path: version for path, version in good.items() if path not in held}
     gone = _Gone(root, frozenset(removed), frozenset(held))
-    return _Planner(active, counted, gone, in_effect or {}, frozenset(broken), known).plan()
+    planner = _Planner(active, counted, gone, in_effect or {}, frozenset(broken), known)
+    planner.configured, planner.task_types = configured or {}, task_types
+    return planner.plan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +94,19 @@ class _Planner:
         self._left_out: set[tuple[str, str]] = set()  # (path, job) of bare lists
         self._problems: dict[str, list[Problem]] = {}
         self._warnings: dict[str, list[Problem]] = {}
+        self._use_warnings: dict[str, list[Problem]] = {}
+        self._configurations: dict[str, tuple[Content, str]] = {}
+        self.configured: Mapping[str, ConfigurationRecord] = {}
+        self.task_types: TaskTypes | None = None
 
     def plan(self) -> FilePlan:
         """Step back from versions that cannot count until the rest fits together; every round steps back."""
         while True:
             wanted, refused = self._claims()
+            if not refused:
+                self._configurations, refused = claim(self._chosen, self.configured, self._keeping)
+            if not refused:
+                refused = self._settle(wanted)
             if not refused:
                 refused = self._judge_graph(wanted)
             if not refused:
@@ -138,6 +153,45 @@ class _Planner:
         version = self._chosen[path]
         return (path, job_id) in self._left_out or job_id in version.skipped or None in version.skipped
 
+    def _settle(self, wanted: dict[str, tuple[Job, str]]) -> list[Refusal]:
+        """Give tasks the type of the configuration they use; refuse new versions whose tasks do not fit theirs."""
+        self._use_warnings.clear()
+        refused: list[Refusal] = []
+        types = self.task_types
+        if types is None:
+            return refused
+        dropped = set(self._dropped())
+        stored = {name: Content(r.type, r.arguments) for name, r in self.configured.items() if name not in dropped}
+        contents = {**stored, **{name: content for name, (content, _) in self._configurations.items()}}
+        for job_id, (job, path) in list(wanted.items()):
+            if job.task.use is None:
+                continue
+            try:
+                wanted[job_id] = settled(job, contents.get, contents, types), path
+            except UsageError as error:
+                problems = problems_of(error, self._chosen[path], path, job_id)
+                record = self._active.get(job_id)
+                if record is not None and record.job.task.use == job.task.use and self._unchanged(path):
+                    self._use_warnings.setdefault(path, []).extend(problems)
+                    wanted[job_id] = replace(job, task=record.job.task), path
+                else:
+                    refused += [(path, job_id, problem) for problem in problems]
+        return refused
+
+    def _unchanged(self, path: str) -> bool:
+        return path in self._before and self._before[path] is self._chosen[path]
+
+    def _dropped(self) -> list[str]:
+        """Configurations of files that have them no more."""
+        found = []
+        for name, record in self.configured.items():
+            path = record.source.path
+            if record.source.kind is not SourceKind.FILE or path is None or name in self._configurations:
+                continue
+            if path in self._chosen or (path in self._gone and path not in self._keeping):
+                found.append(name)
+        return sorted(found)
+
     def _judge_graph(self, wanted: Mapping[str, tuple[Job, str]]) -> list[tuple[str, str, Problem]]:
         """Refuse new versions that depend on what is not there or close a cycle; unchanged jobs only get a warning."""
         staying = {job_id: self._active[job_id].job for job_id in self._staying(wanted)}
@@ -175,7 +229,7 @@ class _Planner:
 
     def _changed(self, job_id: str, wanted: Mapping[str, tuple[Job, str]]) -> bool:
         job, path = wanted[job_id]
-        if path in self._before and self._before[path] is self._chosen[path]:
+        if self._unchanged(path):
             return False
         record = self._active.get(job_id)
         return record is None or record.job.depends_on != job.depends_on
@@ -215,10 +269,10 @@ class _Planner:
                 upserts.append((job, path))
         retire = sorted(job_id for job_id in self._active if job_id not in wanted and self._retires(job_id))
         pools: dict[str, int] = {}
-        configurations: dict[str, JsonObject] = {}
         for path in sorted(self._chosen):
             self._merge(pools, self._chosen[path].pools, path, "pool")
-            self._merge(configurations, self._chosen[path].configurations, path, "configuration")
+        for path, items in self._use_warnings.items():
+            self._warnings.setdefault(path, []).extend(items)
         return FilePlan(
             upserts=tuple(upserts),
             retire=tuple(retire),
@@ -226,7 +280,8 @@ class _Planner:
             problems={path: tuple(items) for path, items in self._problems.items()},
             warnings={path: tuple(items) for path, items in self._warnings.items()},
             pools=pools,
-            configurations=configurations,
+            configurations=tuple((name, *found) for name, found in sorted(self._configurations.items())),
+            dropped=tuple(self._dropped()),
         )
 
     def _merge(self, into: dict[str, T], items: Mapping[str, T], path: str, what: str) -> None:

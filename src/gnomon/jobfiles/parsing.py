@@ -39,7 +39,8 @@ class ParsedFile:
         configurations: arguments by name, from `configurations:`.
         by_entry: a bare list: its valid entries count although others are bad. Any other file counts whole.
         skipped: ids of the bad entries of a bare list; None among them: an entry whose id cannot be read.
-        places: line and column of each job. upstream_places: of each (job, upstream).
+        places: line and column of each job. configuration_places: of each configuration.
+        upstream_places: of each (job, upstream).
     """
 
     jobs: tuple[Job, ...] = ()
@@ -50,6 +51,7 @@ class ParsedFile:
     by_entry: bool = False
     skipped: frozenset[str | None] = frozenset()
     places: Mapping[str, Place] = field(default_factory=dict)
+    configuration_places: Mapping[str, Place] = field(default_factory=dict)
     upstream_places: Mapping[tuple[str, str], Place] = field(default_factory=dict)
 
     @property
@@ -242,5 +244,8 @@ class _FileParser:
             by_entry=isinstance(self._root, Seq),
             skipped=frozenset(self._skipped),
             places={name: document.place(at.path) for name, at in self._ids.items() if name in self._jobs},
+            configuration_places={
+                name: document.place(("configurations", name)) for name in self._context.configurations
+            },
             upstream_places=upstream_places,
         )

@@ -9,9 +9,9 @@ from typing import Protocol
 from gnomon.core.errors import Problem
 from gnomon.core.model import Job
 from gnomon.core.records import Source
-from gnomon.core.values import JsonObject
 
 from .parsing import ParsedFile
+from .uses import Content
 
 
 class Active(Protocol):
@@ -36,7 +36,9 @@ class FilePlan:
         in_effect: path → the version of the file that now counts; the next plan's `in_effect`.
         problems: path → why its newest version does not count (or not whole).
         warnings: path → what is wrong around jobs that stay as they are.
-        pools, configurations: of all files in effect.
+        pools: of all files in effect.
+        configurations: (name, content, path) of all files in effect.
+        dropped: names of configurations that no file has any more.
     """
 
     upserts: tuple[tuple[Job, str], ...] = ()
@@ -45,4 +47,5 @@ class FilePlan:
     problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     warnings: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     pools: Mapping[str, int] = field(default_factory=dict)
-    configurations: Mapping[str, JsonObject] = field(default_factory=dict)
+    configurations: tuple[tuple[str, Content, str], ...] = ()
+    dropped: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gnomon.core.configurations import merged
 from gnomon.core.errors import UsageError
 from gnomon.core.model import Task
 from gnomon.core.values import Json, JsonObject
@@ -93,16 +94,22 @@ def _written(value: Value, at: At, context: Context) -> tuple[Task | Bad, tuple[
     use = named("name of a configuration")(value["use"], at.child("use")) if value.get("use") is not None else None
     if isinstance(use, Bad):
         return BAD, timeout
-    base = context.configurations.get(str(use), {}) if use is not None else {}
-    kind = _declared_type(value, at, context, base)
+    base = context.configurations.get(str(use)) if use is not None else {}
+    if base is None and value.get("type") is None and value.get("config_type") is None:
+        return Task("", arguments_of(value, "", leave=("use", "timeout_sec")), str(use)), timeout  # see `uses`
+    kind = _declared_type(value, at, context, base or {})
     if isinstance(kind, Bad):
+        return BAD, timeout
+    if base and base.get("type") not in (None, kind):
+        message = f"the task is of type {kind}, its configuration {shown(use)} of type {base['type']}"
+        at.problem("configuration_type", message, "leave `type` out of the task, or use another configuration")
         return BAD, timeout
     own = arguments_of(value, kind, leave=("use", "timeout_sec"))
     if use is None:
         return _validated(kind, own, at, context), timeout
     if base:
-        merged = {**{key: item for key, item in base.items() if key != "type"}, **own}
-        if isinstance(_validated(kind, merged, at, context), Bad):
+        below = {key: item for key, item in base.items() if key != "type"}
+        if isinstance(_validated(kind, merged(below, own), at, context), Bad):
             return BAD, timeout
     return Task(kind, own, str(use)), timeout
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
+from gnomon.core.configurations import ConfigurationRecord
 from gnomon.core.errors import Problem
 from gnomon.core.model import Job
+from gnomon.core.records import Source, SourceKind
 from gnomon.core.rules import ScheduleKinds
 from gnomon.core.tasks import TaskTypes
 
 from .applying import plan_files
 from .looking import look, read_file
 from .parsing import ParsedFile, parse_bytes
+
+_ELSEWHERE = Source(SourceKind.REST)
 
 
 def validate_path(
@@ -29,9 +34,18 @@ def validate_path(
 
 
 def judge_path(
-    path: str | os.PathLike[str], kinds: ScheduleKinds, task_types: TaskTypes, *, default_timezone: str = "UTC"
+    path: str | os.PathLike[str],
+    kinds: ScheduleKinds,
+    task_types: TaskTypes,
+    *,
+    default_timezone: str = "UTC",
+    configured: Mapping[str, ConfigurationRecord] | None = None,
 ) -> tuple[tuple[Job, ...], tuple[Problem, ...], Mapping[str, ParsedFile]]:
-    """`validate_path`, and every file that could be read, as it was parsed."""
+    """`validate_path`, and every file that could be read, as it was parsed.
+
+    Args:
+        configured: configurations that jobs may use although no file here has them.
+    """
     root = os.fspath(path)
     files, problems = _files(root)
     good: dict[str, ParsedFile] = {}
@@ -46,7 +60,9 @@ def judge_path(
         problems.extend(parsed.problems)
         good[file] = parsed
     bad = {name for parsed in good.values() for name in parsed.skipped if name is not None}
-    plan = plan_files({}, good, root=root, known=bad)
+    own = {name for parsed in good.values() for name in parsed.configurations}
+    others = {name: replace(r, source=_ELSEWHERE) for name, r in (configured or {}).items() if name not in own}
+    plan = plan_files({}, good, root=root, known=bad, configured=others, task_types=task_types)
     for items in plan.problems.values():
         problems.extend(items)
     for items in plan.warnings.values():

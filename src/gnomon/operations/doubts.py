@@ -20,7 +20,6 @@ def doubts(job: Job) -> list[Problem]:
         )
         for key, present in (
             ("for_each", job.for_each is not None),
-            ("task.use", job.task.use is not None),
             ("alerts", bool(job.alerts)),
         )
         if present

@@ -6,14 +6,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gnomon.core.configurations import ConfigurationRecord
 from gnomon.core.errors import Problem
 from gnomon.core.ports import Reader, Transaction
-from gnomon.core.records import FileRecord, JobFilter, JobRecord, Source, SourceKind
+from gnomon.core.records import AuditRecord, FileRecord, JobFilter, JobRecord, Source, SourceKind
 from gnomon.core.values import JsonObject, rfc3339
 from gnomon.jobfiles.applying import FilePlan, plan_files
 from gnomon.jobfiles.directory import DirectoryWatcher
 from gnomon.jobfiles.parsing import ParsedFile
 
+from .configurations import put
 from .context import Desk
 from .definitions import retire, upsert
 from .doubts import doubts
@@ -22,6 +24,8 @@ from .views import problem_view
 logger = logging.getLogger("gnomon")
 CONFIRM = "files.confirm_empty"
 GUARD = "files.guard"
+FILES = "files"
+"""Who changed what a job file changed."""
 
 
 @dataclass(slots=True)
@@ -71,7 +75,10 @@ class FileDesk:
             broken=watched.broken,
             held=watched.held,
             removed=gone,
+            configured=stored_configurations(tx),
+            task_types=self.desk.task_types,
         )
+        self._configure(tx, plan)
         for job, path in plan.upserts:
             upsert(tx, self.desk.planner, job, Source(SourceKind.FILE, path), now)
         for job_id in plan.retire:
@@ -81,6 +88,15 @@ class FileDesk:
         tx.delete_files([f.path for f in tx.files() if f.path not in known])
         tx.put_files([self._record(path, plan) for path in sorted(known)])
         return plan
+
+    def _configure(self, tx: Transaction, plan: FilePlan) -> None:
+        now = self.desk.clock.now()
+        for name, content, path in plan.configurations:
+            if put(tx, name, content, Source(SourceKind.FILE, path), now, FILES):
+                tx.add_audit([AuditRecord(now, FILES, "configuration.save", name, None, {"path": path})])
+        for name in plan.dropped:
+            tx.delete_configuration(name)
+            tx.add_audit([AuditRecord(now, FILES, "configuration.delete", name)])
 
     def _record(self, path: str, plan: FilePlan) -> FileRecord:
         problems = (*self.watcher.failed.get(path, ()), *plan.problems.get(path, ()))
@@ -135,6 +151,18 @@ def active_jobs(reader: Reader) -> dict[str, JobRecord]:
     while True:
         page = reader.jobs(JobFilter(), limit=1000, cursor=cursor)
         found.update((record.job_id, record) for record in page.items)
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def stored_configurations(reader: Reader) -> dict[str, ConfigurationRecord]:
+    """Every configuration, by name."""
+    found: dict[str, ConfigurationRecord] = {}
+    cursor: str | None = None
+    while True:
+        page = reader.configurations(1000, cursor)
+        found.update((record.name, record) for record in page.items)
         cursor = page.next
         if cursor is None:
             return found

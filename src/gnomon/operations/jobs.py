@@ -8,24 +8,25 @@ from gnomon.core.errors import Conflict, Problem, UsageError
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import JobFilter, JobRecord, Page, RunFilter, Source
-from gnomon.core.states import ACTIVE
 from gnomon.core.values import JsonObject
 from gnomon.jobfiles.graph import check_graph
 
+from .configurations import settle
 from .context import Desk
 from .definitions import retire, set_firing, upsert
 from .files import active_jobs
 from .lookup import find_job, refuse_file_owned
+from .periods import find_jobs
 from .views import job_view
 
 _DELETE_BATCH = 500
 
 
 def list_jobs(desk: Desk, where: JobFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    """Jobs by id, as objects."""
+    """Jobs by id, as objects. By period: those with a run due in it, or a planned fire as far as it lies ahead."""
 
     def work(reader: Reader) -> Page[JsonObject]:
-        page = reader.jobs(where, limit, cursor)
+        page = find_jobs(desk, reader, where, limit, cursor)
         entries = reader.schedules_of({j.job_id for j in page.items})
         return Page(tuple(job_view(j, entries.get(j.job_id, ()), desk.kinds) for j in page.items), page.next)
 
@@ -54,7 +55,8 @@ def save_job(desk: Desk, job: Job, source: Source) -> JsonObject:
         if old is not None and old.retired_at is None and old.source.kind != source.kind:
             refuse_file_owned(old, "changed")
             raise Conflict(Problem("owned_elsewhere", f"job {job.job_id!r} belongs to {old.source.kind}"))
-        if upsert(tx, desk.planner, job, source, desk.clock.now()) != old:
+        fitting = settle(tx, job, desk.task_types)
+        if upsert(tx, desk.planner, fitting, source, desk.clock.now()) != old:
             desk.audit(tx, "job.save", job.job_id)
 
     desk.store.write(work)
@@ -117,8 +119,10 @@ def delete_job(desk: Desk, job_id: str) -> int:
 
     def work(tx: Transaction) -> tuple[int, bool]:
         record = find_job(tx, job_id)
-        refuse_file_owned(record, "deleted")
-        _refuse_active(tx, record)
+        refuse_undeletable(tx, record)
+        if record.retired_at is None:  # from here on nothing fires, however many steps it takes
+            retire(tx, desk.planner, record, desk.clock.now())
+            refuse_undeletable(tx, record)
         page = tx.runs(RunFilter(job_id=job_id), limit=_DELETE_BATCH)
         ids = [run.id for run in page.items]
         logs = [(a.run_id, a.number) for some in tx.attempts(ids).values() for a in some] if ids else []
@@ -156,8 +160,14 @@ def check_dependencies(desk: Desk, job: Job) -> None:
         raise UsageError(*problems)
 
 
-def _refuse_active(tx: Transaction, record: JobRecord) -> None:
-    active = [run for run in tx.active_runs(record.job_id) if run.state in ACTIVE]
+def refuse_undeletable(reader: Reader, record: JobRecord) -> None:
+    """A job that a file owns, or with work that is not over, stays.
+
+    Raises:
+        Conflict: naming the file, or the run.
+    """
+    refuse_file_owned(record, "deleted")
+    active = reader.active_runs(record.job_id)
     if active:
         raise Conflict(
             Problem(

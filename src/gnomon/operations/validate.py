@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gnomon.core.configurations import ConfigurationRecord
 from gnomon.core.errors import Problem
 from gnomon.core.model import Job
 from gnomon.core.rules import ScheduleKinds
 from gnomon.core.tasks import TaskTypes
 from gnomon.core.values import JsonObject
+from gnomon.jobfiles.uses import Content
 from gnomon.jobfiles.validating import judge_path
 
 from .doubts import doubts
@@ -28,6 +30,8 @@ class Checked:
     problems: tuple[Problem, ...]
     usable: bool
     pools: Mapping[str, int] = field(default_factory=dict)
+    configurations: Mapping[str, Content] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
 
     def view(self) -> JsonObject:
         """The JSON object of `gnomon validate`."""
@@ -35,14 +39,31 @@ class Checked:
             "ok": not self.problems,
             "jobs": [job.job_id for job in self.jobs],
             "errors": [problem_view(p) for p in self.problems],
+            "warnings": [problem_view(p) for p in self.warnings],
         }
 
 
-def check_path(path: Path, kinds: ScheduleKinds, task_types: TaskTypes, timezone: str) -> Checked:
-    """Everything about the job files at `path`, judged together as at a first start."""
-    jobs, problems, files = judge_path(path, kinds, task_types, default_timezone=timezone)
+def check_path(
+    path: Path,
+    kinds: ScheduleKinds,
+    task_types: TaskTypes,
+    timezone: str,
+    configured: Mapping[str, ConfigurationRecord] | None = None,
+) -> Checked:
+    """Everything about the job files at `path`, judged together as at a first start.
+
+    Args:
+        configured: configurations of a database, which jobs may use as well.
+    """
+    jobs, problems, files = judge_path(path, kinds, task_types, default_timezone=timezone, configured=configured)
     problems = (*problems, *(replace(p, file=str(path)) for job in jobs for p in doubts(job)))
+    warnings = tuple(warning for parsed in files.values() for warning in parsed.warnings)
+    contents = {name: Content(record.type, record.arguments) for name, record in (configured or {}).items()}
+    contents |= {
+        name: Content.written(entry) for parsed in files.values() for name, entry in parsed.configurations.items()
+    }
     parsed = files.get(str(path))
     if parsed is None:
-        return Checked(jobs, problems, not problems)
-    return Checked(jobs, problems, not problems or (parsed.by_entry and bool(jobs)), parsed.pools)
+        return Checked(jobs, problems, not problems, {}, contents, warnings)
+    usable = not problems or (parsed.by_entry and bool(jobs))
+    return Checked(jobs, problems, usable, parsed.pools, contents, warnings)
