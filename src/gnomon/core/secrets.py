@@ -24,6 +24,17 @@ def is_reference(value: Json, providers: Sequence[str] = BUILTIN) -> bool:
     return found[1] != "file" or found[2].startswith("/")
 
 
+def shielded(value: Json) -> Json:
+    """`value`, from outside, such that nothing in it is taken for a reference to a secret."""
+    if isinstance(value, str):
+        return f"literal:{value}" if REFERENCE.fullmatch(value) else value
+    if isinstance(value, Mapping):
+        return {name: shielded(item) for name, item in value.items()}
+    if isinstance(value, Sequence):
+        return [shielded(item) for item in value]
+    return value
+
+
 def replace_references(
     arguments: Mapping[str, Json], keys: Sequence[str], fill: Callable[[str, str], str], providers: Sequence[str]
 ) -> dict[str, Json]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .errors import UsageError, usage
 from .values import Json, canonical_json
 
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+Received = Callable[[str, Json], Json]
+"""Of the dotted place and the value that references made there, what is put there instead."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(\[\d+\])*(\.[A-Za-z0-9_./-]+(\[\d+\])*)*")
 
 
@@ -27,22 +30,25 @@ def references_in(text: str) -> list[str]:
     return [match[1] for match in _TOKEN.finditer(text) if match[1] is not None]
 
 
-def substitute(value: Json, values: Mapping[str, Json], *, key: str = "") -> Json:
+def substitute(value: Json, values: Mapping[str, Json], *, key: str = "", received: Received | None = None) -> Json:
     """`value` with every reference filled from `values`; map keys stay as they are.
 
     Args:
         values: names to values; nested maps and lists are reached by dotted names (`items.0`).
-        key: dotted path of `value` in its input, for the messages.
+        key: dotted path of `value` in its input, for the messages and for `received`.
+        received: asked about every string that had a reference in it, once it is filled.
 
     Raises:
         UsageError: a name is unknown (`unknown_reference`, naming the nearest) or malformed (`bad_reference`).
     """
     if isinstance(value, str):
-        return _fill(value, values, key)
+        filled = _fill(value, values, key)
+        return filled if received is None or not references_in(value) else received(key, filled)
     if isinstance(value, Mapping):
-        return {name: substitute(item, values, key=f"{key}.{name}" if key else name) for name, item in value.items()}
+        places = {name: f"{key}.{name}" if key else name for name in value}
+        return {name: substitute(item, values, key=places[name], received=received) for name, item in value.items()}
     if isinstance(value, Sequence):
-        return [substitute(item, values, key=f"{key}[{index}]") for index, item in enumerate(value)]
+        return [substitute(item, values, key=f"{key}[{n}]", received=received) for n, item in enumerate(value)]
     return value
 
 

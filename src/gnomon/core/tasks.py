@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from .errors import InvariantViolated, Problem
-from .values import JsonObject
+from .secrets import shielded
+from .values import Json, JsonObject
 
 
 class TaskType(Protocol):
@@ -46,6 +48,31 @@ def order_of(kind: TaskType, arguments: JsonObject) -> JsonObject:
     """What the executor of `kind` is given."""
     order: Callable[[JsonObject], JsonObject] | None = getattr(kind, "order", None)
     return arguments if order is None else order(arguments)
+
+
+class Receiving(Protocol):
+    """A task type may also have this, if it matters to it which of its arguments came from outside."""
+
+    def received(self, key: str, value: Json) -> Json:
+        """What the argument at the dotted place `key` is to be, which references filled with `value`."""
+
+
+def received_by(kind: TaskType, prefix: str) -> Callable[[str, Json], Json]:
+    """How `kind` takes what references fill in, for `substitute`: never as a reference to a secret.
+
+    Args:
+        prefix: what places begin with that is no argument.
+    """
+    keys: Sequence[str] = getattr(kind, "secrets", ())
+    own: Callable[[str, Json], Json] | None = getattr(kind, "received", None)
+
+    def received(place: str, value: Json) -> Json:
+        key = place.removeprefix(f"{prefix}.")
+        if re.split(r"[.\[]", key, maxsplit=1)[0] in keys:
+            value = shielded(value)
+        return value if own is None else own(key, value)
+
+    return received
 
 
 class Isolated(Protocol):

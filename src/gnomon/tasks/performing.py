@@ -67,7 +67,9 @@ def perform(reference: str, arguments: dict[str, Json], secrets: list[str]) -> J
     import os
 
     vault = Vault()
-    work = prepare(vault, arguments, secrets, lambda text: print(text, flush=True), os.environ)
+    limit = os.environ.get("GNOMON_TIMEOUT")
+    timeout_s = float(limit) if limit else None
+    work = prepare(vault, arguments, secrets, lambda text: print(text, flush=True), os.environ, timeout_s)
     try:
         result: Json = vault.strike(function_of(reference)(work))
     except Exception as error:
