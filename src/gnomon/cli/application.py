@@ -9,7 +9,7 @@ import typer
 
 from gnomon.core.version import __version__
 
-from . import asking, db, doctor, jobfiles, jobs, logs, pruning, running, runs, schedules, serving
+from . import asking, configurations, db, doctor, jobfiles, jobs, logs, pruning, running, runs, schedules, serving
 from .command import AsJson, Config, Db
 from .session import Session
 
@@ -46,8 +46,9 @@ def make_app() -> typer.Typer:
     app.add_typer(jobs.app, name="jobs")
     app.add_typer(schedules.app, name="schedules")
     logs.register(runs.app)
-    pruning.register(runs.app)
+    pruning.register(jobs.app, schedules.app, runs.app)
     app.add_typer(runs.app, name="runs")
+    app.add_typer(configurations.app, name="configurations")
     doctor.register(app)
     app.add_typer(db.app, name="db")
     return app

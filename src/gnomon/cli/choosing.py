@@ -17,7 +17,7 @@ from .session import Session
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gnomon.core.records import RunFilter
+    from gnomon.core.records import JobFilter, RunFilter
     from gnomon.operations.context import Desk
 
 
@@ -27,7 +27,7 @@ def run_filter(
     *,
     job: str | None = None,
     state: Sequence[str] | None = None,
-    type_: str | None = None,
+    type_: Sequence[str] | None = None,
     label: Sequence[str] | None = None,
     since: str | None = None,
     until: str | None = None,
@@ -38,16 +38,46 @@ def run_filter(
         UsageError: a state, label, time or type that is none.
     """
     from gnomon.core.records import RunFilter
+    from gnomon.operations.deleting import task_types
 
-    if job is not None:
+    if job is not None and not session.missing:
         known_job(desk, job)
     return RunFilter(
         job_id=job,
         states=tuple(read_states(state or ())),
-        task_type=task_type(desk, type_),
+        task_types=task_types(desk, type_ or ()),
         labels=read_labels(label or ()),
         since=read_time(session, since, "--since"),
         until=read_time(session, until, "--until"),
+    )
+
+
+def job_filter(
+    session: Session,
+    desk: Desk,
+    type_: Sequence[str] | None,
+    label: Sequence[str] | None,
+    due_from: str | None,
+    due_until: str | None,
+    *,
+    paused: bool | None = None,
+    retired: bool = False,
+) -> JobFilter:
+    """The jobs that options ask for.
+
+    Raises:
+        UsageError: a label, time or type that is none.
+    """
+    from gnomon.core.records import JobFilter
+    from gnomon.operations.deleting import task_types
+
+    return JobFilter(
+        task_types=task_types(desk, type_ or ()),
+        labels=read_labels(label or ()),
+        paused=paused,
+        retired=retired,
+        due_from=read_time(session, due_from, "--due-from"),
+        due_until=read_time(session, due_until, "--due-until"),
     )
 
 
@@ -56,17 +86,6 @@ def known_job(desk: Desk, job: str) -> None:
     from gnomon.operations.jobs import show_job
 
     show_job(desk, job)
-
-
-def task_type(desk: Desk, name: str | None) -> str | None:
-    """The canonical name of a task type or an alias of it."""
-    if name is None:
-        return None
-    found = desk.task_types.resolve(name)
-    if found is None:
-        known = ", ".join(desk.task_types.names())
-        raise usage("task_type_unknown", f"no task type is called {name!r}", key="--type", hint=f"known: {known}")
-    return found.name
 
 
 def read_states(words: Iterable[str]) -> list[State]:

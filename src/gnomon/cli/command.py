@@ -22,7 +22,17 @@ Labels = Annotated[list[str] | None, typer.Option("--label", metavar="NAME=VALUE
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="From then on: 09:00, -15m, today, ISO.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before then.")]
 Job = Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only of this job.")]
-Type = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only of this task type.")]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", metavar="TYPE", help="Only of this task type; again for several. db: sql and mongo."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be deleted.")]
+DueFrom = Annotated[
+    str | None, typer.Option("--due-from", "--since", metavar="TIME", help="With a run due from then on.")
+]
+DueUntil = Annotated[
+    str | None, typer.Option("--due-until", "--until", metavar="TIME", help="With a run due before then.")
+]
 
 _SHARED: tuple[tuple[str, Any, object], ...] = (("db", Db, None), ("config", Config, None), ("as_json", AsJson, False))
 

@@ -1,4 +1,4 @@
-"""`gnomon jobs …`"""
+"""`gnomon jobs …` (delete: `pruning`; files: `jobfiles`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from . import command as shared
-from .choosing import confirm, read_labels, read_time, task_type
+from .choosing import job_filter
 from .command import command, group
 from .output import local_time, print_fields, print_json, print_page, print_table, shown, state_text
 from .session import Session
@@ -24,31 +24,23 @@ Ids = Annotated[list[str], typer.Argument(metavar="JOB…", help="Ids of jobs.",
 @command(app, "list")
 def list_(
     session: Session,
-    type_: shared.Type = None,
+    type_: shared.Types = None,
     label: shared.Labels = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="With a run due from then on.")] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="With a run due before then.")] = None,
+    due_from: shared.DueFrom = None,
+    due_until: shared.DueUntil = None,
     paused: Annotated[bool | None, typer.Option("--paused/--not-paused", help="Only paused ones, or others.")] = None,
     retired: Annotated[bool, typer.Option("--retired", help="Only those no source has any more.")] = False,
     limit: shared.Limit = 50,
     cursor: shared.Cursor = None,
 ) -> None:
     """Jobs, with their next fire."""
-    from gnomon.core.records import JobFilter
     from gnomon.operations.jobs import list_jobs
 
+    with session.listing() as desk:
+        where = job_filter(session, desk, type_, label, due_from, due_until, paused=paused, retired=retired)
+        page = list_jobs(desk, where, limit, cursor)
     if nothing_yet(session):
         return
-    with session.desk() as desk:
-        where = JobFilter(
-            task_type=task_type(desk, type_),
-            labels=read_labels(label or ()),
-            paused=paused,
-            retired=retired,
-            due_from=read_time(session, since, "--since"),
-            due_until=read_time(session, until, "--until"),
-        )
-        page = list_jobs(desk, where, limit, cursor)
     if print_page(page, session.json):
         return
     columns = ("job", "state", "task", "schedule", f"next fire ({session.settings.timezone})", "source")
@@ -150,23 +142,6 @@ def resume(session: Session, job: Ids) -> None:
 
     with session.desk() as desk:
         print_changed(session, [resume_job(desk, one) for one in job], "resumed")
-
-
-@command(app, "delete")
-def delete(session: Session, job: Ids, yes: shared.Yes = False) -> None:
-    """Delete jobs that no file owns, with their history."""
-    from gnomon.operations.jobs import delete_job, show_job
-
-    with session.desk() as desk:
-        for one in job:
-            show_job(desk, one)
-        confirm(f"delete {', '.join(job)} with all runs", yes)
-        counts = {one: delete_job(desk, one) for one in job}
-    if session.json:
-        print_json({"deleted": list(counts), "runs": sum(counts.values())})
-    else:
-        for one, count in counts.items():
-            print(f"{one} is deleted, {count} runs with it")
 
 
 def print_changed(session: Session, jobs: list[Any], what: str) -> None:

@@ -28,7 +28,7 @@ def list_(
     session: Session,
     job: shared.Job = None,
     state: States = None,
-    type_: shared.Type = None,
+    type_: shared.Types = None,
     since: shared.Since = None,
     until: shared.Until = None,
     label: shared.Labels = None,
@@ -38,11 +38,11 @@ def list_(
     """Runs, newest first."""
     from gnomon.operations.runs import list_runs
 
-    if nothing_yet(session):
-        return
-    with session.desk() as desk:
+    with session.listing() as desk:
         where = run_filter(session, desk, job=job, state=state, type_=type_, label=label, since=since, until=until)
         page = list_runs(desk, where, limit, cursor)
+    if nothing_yet(session):
+        return
     if print_page(page, session.json):
         return
     columns = ("run", "job", "state", f"due ({session.settings.timezone})", "late", "took", "exit", "cause", "remark")

@@ -1,4 +1,4 @@
-"""`gnomon schedules …`"""
+"""`gnomon schedules …` (delete: `pruning`)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from gnomon.core.errors import Conflict, usage
-
 from . import command as shared
-from .choosing import confirm, known_job
+from .choosing import known_job
 from .command import command, group
 from .jobs import nothing_yet
 from .output import local_time, print_fields, print_json, print_page, print_table, state_text
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.text import Text
-
-    from gnomon.operations.context import Desk
 
 app = group("Schedule entries: list, show, edit, pause, resume, reset, delete.")
 Id = Annotated[
@@ -41,12 +37,12 @@ def list_(
     from gnomon.core.records import ScheduleFilter
     from gnomon.operations.schedules import list_schedules
 
-    if nothing_yet(session):
-        return
-    with session.desk() as desk:
-        if job is not None:
+    with session.listing() as desk:
+        if job is not None and not session.missing:
             known_job(desk, job)
         page = list_schedules(desk, ScheduleFilter(job, paused), limit, cursor)
+    if nothing_yet(session):
+        return
     if print_page(page, session.json):
         return
     columns = ("schedule", "state", "rule", "timezone", f"next fire ({session.settings.timezone})")
@@ -142,53 +138,3 @@ def _changed(session: Session, entries: list[Any], what: str) -> None:
     else:
         for entry in entries:
             print(f"{entry['id']} is {what}")
-
-
-@command(app, "delete")
-def delete(
-    session: Session,
-    schedule: Annotated[list[str] | None, typer.Argument(metavar="SCHEDULE…", help="Ids of entries.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every entry; what files own is kept, and reported.")] = False,
-    yes: shared.Yes = False,
-) -> None:
-    """Delete entries that no file owns; their jobs stay."""
-    from gnomon.operations.schedules import delete_schedule, show_schedule
-
-    if bool(schedule) == all_:
-        raise usage("nothing_named", "name schedule entries, or say --all", hint="`gnomon schedules list` shows them")
-    deleted: list[str] = []
-    kept: list[dict[str, str]] = []
-    with session.desk() as desk:
-        ids = (
-            _all_ids(desk) if all_ else [cast(dict[str, Any], show_schedule(desk, one))["id"] for one in schedule or ()]
-        )
-        confirm(f"delete {'all ' if all_ else ''}{len(ids)} schedule entries", yes)
-        for one in ids:
-            try:
-                delete_schedule(desk, one)
-                deleted.append(one)
-            except Conflict as error:
-                if not all_:
-                    raise
-                kept.append({"id": one, "reason": error.problems[0].message})
-    if session.json:
-        print_json({"deleted": deleted, "kept": kept})
-        return
-    for one in deleted:
-        print(f"{one} is deleted")
-    for item in kept:
-        print(f"{item['id']} is kept: {item['reason']}")
-
-
-def _all_ids(desk: Desk) -> list[str]:
-    from gnomon.core.records import ScheduleFilter
-    from gnomon.operations.schedules import list_schedules
-
-    ids: list[str] = []
-    cursor: str | None = None
-    while True:
-        page = list_schedules(desk, ScheduleFilter(), 1000, cursor)
-        ids += [cast(dict[str, Any], entry)["id"] for entry in page.items]
-        cursor = page.next
-        if cursor is None:
-            return ids

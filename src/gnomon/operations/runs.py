@@ -1,4 +1,4 @@
-"""Runs: list, show, start, cancel, retry, delete, and their logs."""
+"""Runs: list, show, start, cancel, retry, and their logs (deleting: `deleting`)."""
 
 from __future__ import annotations
 
@@ -137,31 +137,6 @@ def retry_run(desk: Desk, run_id: str) -> JsonObject:
         return made[0].id
 
     return show_run(desk, desk.store.write(work))
-
-
-def delete_runs(desk: Desk, run_ids: list[str]) -> int:
-    """Remove finished runs with their logs; returns how many.
-
-    Raises:
-        Conflict: one of them is not over; nothing was removed.
-    """
-
-    def work(tx: Transaction) -> list[tuple[str, int]]:
-        runs = [find_run(tx, run_id) for run_id in run_ids]
-        active = [run.id for run in runs if run.state not in FINAL]
-        if active:
-            raise Conflict(
-                Problem("run_active", f"runs {', '.join(active)} are not over", hint="running work is never deleted")
-            )
-        ids = [run.id for run in runs]
-        logs = [(a.run_id, a.number) for some in tx.attempts(ids).values() for a in some]
-        tx.delete_runs(ids)
-        desk.audit(tx, "run.delete", ", ".join(ids[:20]))
-        return logs
-
-    for run_id, number in desk.store.write(work):
-        desk.logs.delete(run_id, number)
-    return len(run_ids)
 
 
 def read_log(

@@ -76,7 +76,8 @@ def test_runs_have_the_promised_keys(gnomon: Gnomon, parts: Parts) -> None:
     assert "no scheduler is running" in why["verdict"]
     assert gnomon("runs", "cancel", run_id, "--json").json[0]["state"] == "cancelled"
     assert gnomon("runs", "retry", run_id, "--json").json[0]["retry_of"] == run_id
-    assert gnomon("runs", "delete", "--state", "ended", "--yes", "--json").json == {"deleted": 1}
+    gone = gnomon("runs", "delete", "--state", "ended", "--yes", "--json").json
+    assert gone == {"deleted": [run_id], "kept": []}
     assert gnomon("runs", "list", "--state", "active", "--json").json[0]["cause"] == "manual"
 
 
@@ -167,7 +168,7 @@ def test_pause_resume_edit_delete(gnomon: Gnomon) -> None:
     gone = gnomon("schedules", "delete", "--all", "--yes", "--json").json
     assert gone["deleted"] == ["clock:default"]
     assert [kept["id"] for kept in gone["kept"]] == ["owned:default"]
-    assert gnomon("jobs", "delete", "byhand", "--yes", "--json").json == {"deleted": ["byhand"], "runs": 0}
+    assert gnomon("jobs", "delete", "byhand", "--yes", "--json").json == {"deleted": ["byhand"], "kept": [], "runs": 0}
     assert gnomon("jobs", "delete", "owned", "--yes", "--json", code=2).errors[0]["code"] == "owned_by_file"
 
 

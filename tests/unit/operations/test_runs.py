@@ -10,8 +10,9 @@ from gnomon.core.attempts import Outcome
 from gnomon.core.errors import Conflict, NotFound, UsageError
 from gnomon.core.model import Overlap, Parameter
 from gnomon.core.records import RunFilter
+from gnomon.operations.deleting import delete_chosen_runs, named_runs
 from gnomon.operations.parameters import checked_parameters
-from gnomon.operations.runs import cancel_run, delete_runs, list_runs, read_log, retry_run, show_run, start_run
+from gnomon.operations.runs import cancel_run, list_runs, read_log, retry_run, show_run, start_run
 from tests.unit.engine.deployment import Deployment, finish
 
 
@@ -82,9 +83,9 @@ def test_running_work_is_never_deleted(d: Deployment) -> None:
     one, two = str(start_run(d.desk, "a")["id"]), str(start_run(d.desk, "a")["id"])
     cancel_run(d.desk, two)
     with pytest.raises(Conflict, match="never deleted"):
-        delete_runs(d.desk, [two, one])
+        named_runs(d.desk, [two, one])
     assert len(d.runs("a")) == 2
-    assert delete_runs(d.desk, [two]) == 1
+    assert delete_chosen_runs(d.desk, named_runs(d.desk, [two])).deleted == [two]
     with pytest.raises(NotFound):
         show_run(d.desk, two)
 

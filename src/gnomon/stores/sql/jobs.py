@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, delete, exists, select, update
 from gnomon.core.model import Job
 from gnomon.core.records import JobFilter, JobRecord, Page, Source, SourceKind
 
-from .schema import attempts, dependencies, job_definitions, jobs, runs, schedules, skips
+from .schema import attempts, deliveries, dependencies, incidents, job_definitions, jobs, runs, schedules, skips
 from .session import Row, Session, Statement, WriteSession, given, insert, listed, one, upsert, within
 from .values import from_cursor, instant, job_text, job_value, label_text, mapping_text, micros, to_cursor
 
@@ -97,7 +97,9 @@ def _page(shape: frozenset[str], label_count: int) -> Statement:
         query = query.where(jobs.c.job_id > given("after"))
     if "job_ids" in shape:
         query = query.where(within(jobs.c.job_id, "job_ids"))
-    for name in ("task_type", "source_kind", "enabled"):
+    if "task_types" in shape:
+        query = query.where(within(jobs.c.task_type, "task_types"))
+    for name in ("source_kind", "enabled"):
         if name in shape:
             query = query.where(jobs.c[name] == given(name))
     for name in ("paused", "retired"):
@@ -136,8 +138,8 @@ class JobReads(Session):
             (values["after"],) = from_cursor(cursor, str)
         if where.job_ids:
             values["job_ids"] = listed(where.job_ids)
-        if where.task_type is not None:
-            values["task_type"] = where.task_type
+        if where.task_types:
+            values["task_types"] = listed(where.task_types)
         if where.source is not None:
             values["source_kind"] = where.source.value
         if where.enabled is not None:
@@ -185,7 +187,7 @@ _DROP_EDGES = Statement(delete(dependencies).where(dependencies.c.job_id == give
 _ADD_EDGE = insert(dependencies)
 _DROP = [
     Statement(delete(table).where(table.c.job_id == given("job_id")))
-    for table in (jobs, job_definitions, dependencies, schedules, skips)
+    for table in (jobs, job_definitions, dependencies, schedules, skips, incidents, deliveries)
 ]
 _SCHEDULES_OF = Statement(select(schedules.c.schedule_id).where(schedules.c.job_id == given("job_id")))
 
