@@ -147,4 +147,5 @@ class Job:
     on_lost: OnLost = OnLost.RERUN
     pause_after: int | None = None
     alerts: Json = None
+    ping: str | None = None
     timezone: str | None = None

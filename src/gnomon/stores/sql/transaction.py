@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alerts import AlertReads, AlertWrites
 from .attempts import AttemptReads, AttemptWrites
 from .configurations import ConfigurationReads, ConfigurationWrites
 from .jobs import JobReads, JobWrites
@@ -15,7 +16,16 @@ from .skips import SkipReads, SkipWrites
 
 
 class SqlReader(
-    JobReads, ScheduleReads, RunReads, RunLists, AttemptReads, SkipReads, NodeReads, MiscReads, ConfigurationReads
+    AlertReads,
+    JobReads,
+    ScheduleReads,
+    RunReads,
+    RunLists,
+    AttemptReads,
+    SkipReads,
+    NodeReads,
+    MiscReads,
+    ConfigurationReads,
 ):
     """A `Reader`."""
 
@@ -28,6 +38,7 @@ class SqlTransaction(
     SkipWrites,
     NodeWrites,
     MiscWrites,
+    AlertWrites,
     ConfigurationWrites,
     PruneWrites,
     SqlReader,
