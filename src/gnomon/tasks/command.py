@@ -18,7 +18,7 @@ from gnomon.core.values import Json
 
 KEYS = ("command", "args", "env", "cwd", "stdin", "run_as", "shell", "log_limit")
 RESERVED = frozenset(
-    f"GNOMON_{name}" for name in ("RUN_ID", "JOB_ID", "ATTEMPT", "FENCE", "FIRE_TIME", "RESULT", "SCOPE")
+    f"GNOMON_{name}" for name in ("RUN_ID", "JOB_ID", "ATTEMPT", "FENCE", "FIRE_TIME", "TIMEOUT", "RESULT", "SCOPE")
 )
 MAX_ELEMENT = 128 * 1024 - 1  # execve(2): MAX_ARG_STRLEN is 32 pages, the final NUL included
 MAX_STDIN = 16 * 1024 * 1024
