@@ -8,7 +8,7 @@ driver) it imports inside the function, so that reading job files stays cheap.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -40,12 +40,15 @@ class Work:
         log: writes a line to the output of the attempt; secrets are struck out.
         environment: GNOMON_RUN_ID and the like.
         timeout_s: seconds until it will be stopped from outside; None: no limit.
+        loop_state: what functions of the executor `shared` keep for each other as long as its event loop lives, such as
+            a client with open connections. Choose keys nobody else will: `"gnomon.tasks.http:client"`.
     """
 
     arguments: JsonObject
     log: Callable[[str], None]
     environment: Mapping[str, str]
     timeout_s: float | None = None
+    loop_state: dict[str, Any] = field(default_factory=dict)
 
 
 Perform = Callable[[Work], Json]
@@ -72,6 +75,26 @@ def perform(reference: str, arguments: dict[str, Json], secrets: list[str]) -> J
     work = prepare(vault, arguments, secrets, lambda text: print(text, flush=True), os.environ, timeout_s)
     try:
         result: Json = vault.strike(function_of(reference)(work))
+    except Exception as error:
+        raise outward(vault, error) from None
+    return result
+
+
+async def attend(
+    reference: str,
+    arguments: dict[str, Json],
+    secrets: list[str],
+    *,
+    write: Callable[[str], None],
+    environment: Mapping[str, str],
+    timeout_s: float | None,
+    loop_state: dict[str, Any],
+) -> Json:
+    """In the worker of the executor `shared`: one attempt from its order to its result, many at once."""
+    vault = Vault()
+    work = replace(prepare(vault, arguments, secrets, write, environment, timeout_s), loop_state=loop_state)
+    try:
+        result: Json = vault.strike(await function_of(reference)(work))
     except Exception as error:
         raise outward(vault, error) from None
     return result
