@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from gnomon.core.records import JobFilter
 from gnomon.core.states import State
 from gnomon.core.values import Json, JsonObject
 from gnomon.operations import fires as fires_operations
 from gnomon.operations import runs as run_operations
 from gnomon.operations import why as why_operations
+from gnomon.operations.deleting import task_types
 from gnomon.operations.moments import Moment
 
 from .reading import instant, read_job, read_jobs, read_run, read_runs
@@ -31,13 +33,36 @@ class Asking:
         """
         return read_job(self._session.desk, id)
 
-    def jobs(self) -> list[Job]:
-        """All jobs, by id; those of job files and of other processes on the database included.
+    def jobs(
+        self,
+        *,
+        type: str | Sequence[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        due_from: datetime | str | None = None,
+        due_until: datetime | str | None = None,
+    ) -> list[Job]:
+        """Jobs, by id; those of job files and of other processes on the database included.
+
+        Args:
+            type: of these task types; `"db"` means `sql` and `mongo`.
+            labels: with these labels.
+            due_from, due_until: with a run due in this period (aware; its end is no part of it), or a planned fire.
+
+        Raises:
+            UsageError: there is no such task type; a time has no zone.
 
         >>> [job.job_id for job in scheduler.jobs()]
         ['hello']
         """
-        return read_jobs(self._session.desk)
+        desk = self._session.desk
+        words = () if type is None else (type,) if isinstance(type, str) else type
+        where = JobFilter(
+            task_types=task_types(desk, words),
+            labels=dict(labels or {}),
+            due_from=instant(due_from, "due_from"),
+            due_until=instant(due_until, "due_until"),
+        )
+        return read_jobs(desk, where)
 
     # ---- runs ----------------------------------------------------------------------------------
 
@@ -101,6 +126,7 @@ class Asking:
         state: State | str | Sequence[State | str] | None = None,
         since: datetime | str | None = None,
         limit: int = 50,
+        until: datetime | str | None = None,
     ) -> list[Run]:
         """Runs, newest first.
 
@@ -109,14 +135,15 @@ class Asking:
             state: one state or several (`"failed"`, `["queued", "running"]`).
             since: due at or after this instant (aware).
             limit: at most so many.
+            until: due before this instant (aware).
 
         Raises:
-            UsageError: there is no such state; `since` has no zone.
+            UsageError: there is no such state; a time has no zone.
 
         >>> scheduler.runs("hello", state="failed")
         []
         """
-        return read_runs(self._session.desk, job_id, state, since, limit)
+        return read_runs(self._session.desk, job_id, state, since, limit, until)
 
     def cancel(self, run_id: str) -> None:
         """Stop a run: at once if it has not begun, else as far as its place allows.

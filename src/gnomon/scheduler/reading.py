@@ -12,10 +12,12 @@ from gnomon.core.states import State
 from gnomon.core.values import parse_rfc3339
 from gnomon.operations.context import Desk
 from gnomon.operations.lookup import find_job, find_run
+from gnomon.operations.periods import find_jobs
 
 from .views import Job, Run, job_of, run_of
 
 ALL = 1_000_000
+_ALL_JOBS = JobFilter()
 
 
 def read_job(desk: Desk, job_id: str, *, retired: bool = False) -> Job | None:
@@ -40,11 +42,11 @@ def must_be_there(desk: Desk, job_id: str) -> None:
     desk.store.read(work)
 
 
-def read_jobs(desk: Desk) -> list[Job]:
-    """All jobs that were not removed, by id."""
+def read_jobs(desk: Desk, where: JobFilter = _ALL_JOBS) -> list[Job]:
+    """Jobs that were not removed, by id."""
 
     def work(reader: Reader) -> list[Job]:
-        page = reader.jobs(JobFilter(), limit=ALL)
+        page = find_jobs(desk, reader, where, ALL)
         entries = reader.schedules_of({record.job_id for record in page.items})
         return [job_of(r, entries.get(r.job_id, ()), desk.kinds) for r in page.items]
 
@@ -67,10 +69,12 @@ def read_runs(
     state: State | str | Sequence[State | str] | None,
     since: datetime | str | None,
     limit: int,
+    until: datetime | str | None = None,
 ) -> list[Run]:
     """Runs that match, newest first. Raises UsageError for what is no state or no instant."""
-    wanted = () if state is None else ((state,) if isinstance(state, str) else tuple(state))
-    where = RunFilter(job_id=job_id, states=tuple(_state(s) for s in wanted), since=instant(since, "since"))
+    where = RunFilter(
+        job_id=job_id, states=states_of(state), since=instant(since, "since"), until=instant(until, "until")
+    )
 
     def work(reader: Reader) -> list[Run]:
         page = reader.runs(where, limit=limit)
@@ -96,6 +100,12 @@ def instant(moment: datetime | str | None, key: str) -> datetime | None:
         hint = "give it a zone: datetime(2030, 1, 1, tzinfo=UTC)"
         raise usage("time_invalid", f"{moment!r} has no time zone", key=key, hint=hint)
     return moment
+
+
+def states_of(state: State | str | Sequence[State | str] | None) -> tuple[State, ...]:
+    """One state or several, by name. Raises UsageError for what is none."""
+    wanted = () if state is None else ((state,) if isinstance(state, str) else tuple(state))
+    return tuple(_state(name) for name in wanted)
 
 
 def _state(name: State | str) -> State:

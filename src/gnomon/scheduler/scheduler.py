@@ -22,6 +22,8 @@ from gnomon.operations.settings import load_settings
 
 from .asking import Asking
 from .building import build_job
+from .configuring import Configuring, Contents, save_all
+from .deleting import Deleting
 from .functions import Function, check_place, inside_a_call, is_local, module_path, reference_of
 from .policies import Policies
 from .reading import must_be_there, read_job
@@ -35,7 +37,7 @@ PYTHON = Source(SourceKind.PYTHON)
 __all__ = ["Scheduler"]
 
 
-class Scheduler(Asking):
+class Scheduler(Asking, Configuring, Deleting):
     """Runs jobs inside your application, on time, each fire once however many processes embed it.
 
     Without a database everything is kept in memory and ends with the process. With `db=` it is durable: a restart
@@ -77,6 +79,7 @@ class Scheduler(Asking):
         settings = load_settings(flags, {}, search=False)
         self._in_memory = db is None
         self._own: dict[str, Definition] = {}
+        self._own_configurations: Contents = {}
         self._functions: dict[str, Function] = {}
         self._threads = executor == "thread"
         self._embedding = Embedding(functions=self._functions, threads=self._threads, path=module_path())
@@ -85,7 +88,7 @@ class Scheduler(Asking):
             self._embedding,
             actor=_actor,
             jobs=None if jobs_dir is None else Path(jobs_dir).absolute(),
-            on_open=_saver(self._own) if self._in_memory else lambda desk: None,
+            on_open=_saver(self._own, self._own_configurations) if self._in_memory else lambda desk: None,
         )
 
     def __repr__(self) -> str:
@@ -323,10 +326,11 @@ def _actor() -> str:
     return f"python:{os.getpid()}"
 
 
-def _saver(own: Mapping[str, Definition]) -> Callable[[Desk], None]:
-    """A memory that is opened anew (in a forked child) begins with the jobs that were added here."""
+def _saver(own: Mapping[str, Definition], configurations: Contents) -> Callable[[Desk], None]:
+    """A memory that is opened anew (in a forked child) begins with what was added here."""
 
     def save(desk: Desk) -> None:
+        save_all(desk, configurations)
         for job in own.values():
             job_operations.save_job(desk, job, PYTHON)
 

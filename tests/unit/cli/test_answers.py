@@ -119,7 +119,7 @@ def test_validate_names_every_mistake(gnomon: Gnomon, place: Path) -> None:
         'job_id: a\nschedule: "61 * * * *"\ntimeot: 5m\ntask: {type: command, command: [x]}\n'
     )
     answer = gnomon("validate", "bad.yaml", "--json", code=2).json
-    assert answer.keys() == {"ok", "jobs", "errors"}
+    assert answer.keys() == {"ok", "jobs", "errors", "warnings"}
     assert (answer["ok"], answer["jobs"]) == (False, [])
     names = ("file", "line", "column", "key", "code")
     assert [tuple(error[name] for name in names) for error in answer["errors"]] == [
@@ -153,6 +153,40 @@ def test_next_and_why_of_a_job(gnomon: Gnomon) -> None:
     assert gnomon("why", "owned", "10:30", "--json").json["outcome"] == "no_fire"
     assert gnomon("why", "owned", "tomorrow 09:00", "--json").json["outcome"] == "future"
     assert gnomon("why", "owned", "-15m", "--json").json["outcome"] in ("no_fire", "not_known")
+
+
+@pytest.mark.usefixtures("parts")
+def test_jobs_by_type_and_by_period(gnomon: Gnomon) -> None:
+    def ids(*words: str) -> list[str]:
+        return [job["job_id"] for job in gnomon("jobs", "list", "--json", *words).json]
+
+    assert ids("--type", "shell") == ids() == ["after", "byhand", "clock", "owned"]
+    assert ids("--type", "python", "--type", "command", "--label", "team=a") == ["clock"]
+    assert ids("--type", "python") == []
+    assert ids("--due-from", "+1m", "--due-until", "+2h") == ["clock"], "it fires in the coming hour"
+    assert ids("--due-until", "today") == []
+    gnomon("run", "byhand", "-p", "count=3")
+    assert ids("--since", "-10m", "--until", "+1m") == ["byhand"], "a run of it is due then"
+
+
+@pytest.mark.usefixtures("parts")
+def test_delete_what_the_options_choose(gnomon: Gnomon) -> None:
+    gnomon("run", "byhand", "-p", "count=3")
+    asked = gnomon("jobs", "delete", "--type", "shell", "--json", code=2).errors[0]
+    assert asked["message"].startswith("delete 2 jobs with all runs (after, clock); 2 are kept")
+    dry = gnomon("jobs", "delete", "--type", "shell", "--dry-run", "--json").json
+    assert (dry["deleted"], dry["dry_run"]) == (["after", "clock"], True)
+    assert [kept["id"] for kept in dry["kept"]] == ["byhand", "owned"]
+    people = gnomon("jobs", "delete", "--type", "shell", "--dry-run").out
+    assert "2 jobs would be deleted:\n  after\n  clock\nbyhand is kept: 1 runs of it are not over" in people
+    assert "owned.yaml" in people
+    assert gnomon("jobs", "delete", "--label", "team=a", "-y", "--json").json["deleted"] == ["clock"]
+    assert gnomon("jobs", "delete", "--type", "python", "--json").json["deleted"] == [], "nothing to ask about"
+    done = gnomon("runs", "delete", "--job", "byhand", "--yes", "--json").json
+    assert (done["deleted"], "queued" in done["kept"][0]["reason"]) == ([], True)
+    gnomon("runs", "cancel", done["kept"][0]["id"])
+    assert gnomon("runs", "delete", "--since", "-1h", "-y").out.startswith("1 run is deleted:")
+    assert gnomon("schedules", "delete", "--job", "owned", "-y", "--json").json["deleted"] == []
 
 
 @pytest.mark.usefixtures("parts")

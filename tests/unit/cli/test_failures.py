@@ -63,6 +63,11 @@ WORDS = [
     ("runs logs nosuchrun -f", "run_not_found"),
     ("runs delete", "nothing_named"),
     ("runs delete --job clock x", "nothing_named"),
+    ("jobs delete", "nothing_named"),
+    ("jobs delete clock --type shell", "nothing_named"),
+    ("jobs delete clock nosuch --yes", "job_not_found"),
+    ("jobs delete clock owned --yes", "owned_by_file"),
+    ("schedules delete owned --yes", "owned_by_file"),
     ("schedules delete", "nothing_named"),
     ("schedules show nosuch", "schedule_not_found"),
     ("schedules edit clock 99", "cron_invalid"),
@@ -106,6 +111,23 @@ def test_bad_words(gnomon: Gnomon, words: str, code: str | None) -> None:
         assert done.errors[0]["message"]
     people = gnomon(*split, code=2)
     assert code is None or f"[{code}]" in people.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("runs list --state foo", "state_unknown"),
+        ("runs list --type nosuch", "task_type_unknown"),
+        ("runs list --cursor nonsense", "bad_cursor"),
+        ("jobs list --cursor nonsense", "bad_cursor"),
+        ("jobs list --label x", "label_invalid"),
+        ("jobs list --due-from 25:00", "time_invalid"),
+        ("schedules list --cursor nonsense", "bad_cursor"),
+    ],
+)
+def test_bad_words_are_refused_though_there_is_no_database(gnomon: Gnomon, place: Path, words: str, code: str) -> None:
+    assert gnomon(*words.split(), "--json", code=2).errors[0]["code"] == code
+    assert not (place / "g.db").exists()
 
 
 @pytest.mark.usefixtures("parts")
