@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gnomon.core.alerts import Delivery, Report
 from gnomon.core.attempts import Adoption, AttemptSpec, Ended
 
 
@@ -17,6 +18,8 @@ class Acts:
         cancel, forget: (executor name, run id, attempt number).
         stillborn: ends of attempts that could not even be described to an executor.
         log: lines for the service log: (level, text).
+        paused: why jobs were paused in this step, by job.
+        send: messages that are due. reports: what became of earlier ones, now kept.
         started_up: the runs of a node's start were made.
         wake_at: when the next step is needed at the latest.
     """
@@ -27,6 +30,9 @@ class Acts:
     forget: list[tuple[str, str, int]] = field(default_factory=list)
     stillborn: list[Ended] = field(default_factory=list)
     log: list[tuple[int, str]] = field(default_factory=list)
+    paused: dict[str, str] = field(default_factory=dict)
+    send: list[Delivery] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
     started_up: bool = False
     wake_at: datetime | None = None
 

@@ -15,6 +15,7 @@ from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import FINAL, State
 
 from .acts import Acts
+from .alerting import Alerting
 from .context import Context
 
 
@@ -80,6 +81,8 @@ class Intake:
                     pass
         changed = [(run, before[run.id].state) for run in runs.values() if run is not before[run.id]]
         refused = set(tx.update_runs(changed)) if changed else set()
+        begun = [r for r, _ in changed if r.started_at and before[r.id].started_at is None and r.id not in refused]
+        Alerting(self.context).begun(tx, begun, now, acts)
         return [run for run, _ in changed if run.state in FINAL and run.id not in refused]
 
     def _forget(self, event: Event, attempt: AttemptRecord | None, acts: Acts) -> None:

@@ -25,6 +25,7 @@ from gnomon.core.records import (
 from gnomon.core.states import State
 
 from .acts import Acts
+from .alerting import Alerting
 from .context import Context
 from .creation import Order, create
 from .progress import Progress
@@ -74,6 +75,8 @@ class Planner:
         skips = [_skip(entry, s, now) for entry, plan in plans.values() for s in plan.skips]
         if skips:
             tx.insert_skips(skips)
+            decided = [(jobs[entry.job_id].job, plan) for entry, plan in plans.values() if entry.job_id in jobs]
+            Alerting(self.context).missed(tx, decided, now, acts)
         ended = [run for entry, plan in plans.values() if plan.replace for run in _cancel_active(tx, entry.job_id, now)]
         runs, _ = create(tx, _orders(plans.values(), jobs), now, self.context.new_id)
         return ended + [run for run in runs if run.state is State.WAITING]
