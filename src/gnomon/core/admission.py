@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .model import Rate
-from .records import Activity, RunRecord
+from .records import Activity, Cause, RunRecord
 
 NOBODY = Activity()
 
@@ -113,7 +113,9 @@ def _obstacle(run: RunRecord, room: Room, rate: Rate | None, now: datetime) -> t
     before = room.alone.get(run.job_id, activity.started + chosen)
     if run.exclusive and (before > 0 or run.job_id in room.held_back):
         return "an earlier run of this job", None
-    if run.max_active is not None and activity.running + chosen >= run.max_active:
+    if run.cause is Cause.BACKFILL and run.job_id in room.held_back:  # the fires of today go first
+        return "an earlier run of this job", None
+    if run.max_active is not None and activity.performing + chosen >= run.max_active:
         return f"max_active: {run.max_active} of this job are running", None
     for pool, slots in run.pools.items():
         size = room.pool_sizes.get(pool)

@@ -61,15 +61,15 @@ def index_of(run: RunRecord) -> int:
 
 
 def standing_items(rounds: Iterable[Iterable[RunRecord]]) -> dict[int, RunRecord]:
-    """The run that counts of each item: the newest.
+    """The run that counts of each item: the newest, which has the highest generation.
 
     Args:
         rounds: the items of a parent and of those it repeats.
     """
     newest: dict[int, RunRecord] = {}
     for run in (run for some in rounds for run in some):
-        index = index_of(run)
-        if index not in newest or (run.created_at, run.id) > (newest[index].created_at, newest[index].id):
+        index, number = index_of(run), key_parts(run.run_key).generation
+        if index not in newest or number > key_parts(newest[index].run_key).generation:
             newest[index] = run
     return dict(sorted(newest.items()))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .lifecycle import SKIPPED_BY_HAND
 from .model import Dependency, Job, When
 from .records import RunRecord
 from .states import FINAL, State
@@ -66,7 +67,7 @@ def judge(depends_on: Sequence[Dependency], upstreams: Mapping[str, RunRecord]) 
         run = upstreams.get(dependency.job)
         if run is None or run.state not in FINAL:
             waiting.append(f"{dependency.job} ({'no run yet' if run is None else run.state})")
-        elif not _satisfied(dependency.when, run.state):
+        elif not _satisfied(dependency.when, run):
             return Judgement(
                 Verdict.NEVER,
                 "upstream_failed" if dependency.when is not When.FAILED else "upstream_not_failed",
@@ -90,7 +91,7 @@ def judge_window(
     bad: list[str] = []
     for dependency in depends_on:
         runs = histories.get(dependency.job, ())
-        misses = [run for run in runs if run.state in FINAL and not _satisfied(dependency.when, run.state)]
+        misses = [run for run in runs if run.state in FINAL and not _satisfied(dependency.when, run)]
         bad += [f"{dependency.job} ended {run.state}{_because(run)}" for run in misses]
         if not runs or runs[-1].state not in FINAL or runs[-1] in misses:
             waiting.append(f"{dependency.job} ({runs[-1].state if runs else 'no run yet'})")
@@ -102,14 +103,14 @@ def judge_window(
     return Judgement(Verdict.WAIT, "upstream", "upstream " + ", ".join(waiting))
 
 
-def _satisfied(when: When, state: State) -> bool:
+def _satisfied(when: When, run: RunRecord) -> bool:
     match when:
         case When.SUCCEEDED:
-            return state is State.SUCCEEDED
+            return run.state is State.SUCCEEDED or (run.state is State.SKIPPED and run.reason == SKIPPED_BY_HAND)
         case When.FINISHED:
-            return state in FINAL
+            return run.state in FINAL
         case When.FAILED:
-            return state is State.FAILED
+            return run.state is State.FAILED
 
 
 def _because(run: RunRecord) -> str:

@@ -37,7 +37,7 @@ def begun(run: RunRecord, at: datetime) -> RunRecord:
 
 def _waited(run: RunRecord) -> bool:
     """Whether it began with others, not at its due time."""
-    return run.cause is Cause.DOWNSTREAM or run.parent_id is not None
+    return run.cause in (Cause.DOWNSTREAM, Cause.BACKFILL) or run.parent_id is not None
 
 
 def after_attempt(run: RunRecord, job: Job, ended: Ended, now: datetime, uniform: float) -> RunRecord:

@@ -299,6 +299,11 @@ class Activity:
         return self.running + self.retry_wait - self.items_started
 
     @property
+    def total(self) -> int:
+        """All that are not over."""
+        return self.scheduled + self.waiting + self.queued + self.running + self.retry_wait
+
+    @property
     def performing(self) -> int:
         """Runs with an attempt that goes on."""
         return self.running - self.parents

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gnomon.core.attempts import Failure
+from gnomon.core.fanout import PARENTS
 from gnomon.core.flows import belongs_to_flow, closure
 from gnomon.core.keys import flow_key
 from gnomon.core.model import Overlap
@@ -25,6 +26,7 @@ class Order:
         due_at: when it should start; later than now: it is created in state scheduled.
         flow_id: the flow to join; None begins a new one, with all downstream jobs.
         waits_until: it waits for upstreams that fire by themselves, at most until then.
+        max_active: for a backfill: at most so many of its runs at once.
     """
 
     job: JobRecord
@@ -40,6 +42,7 @@ class Order:
     flow_id: str | None = None
     retry_of: str | None = None
     waits_until: datetime | None = None
+    max_active: int | None = None
 
 
 def create(
@@ -82,6 +85,7 @@ def _root(order: Order, now: datetime, new_id: Callable[[datetime], str]) -> Run
     flow_id = order.flow_id or run_id
     later = order.due_at > now
     waits = order.waits_until is not None
+    backfill = order.cause is Cause.BACKFILL  # behind the fires of today, and late by nature
     run = _blank(order.job, run_id, flow_id, now)
     return replace(
         run,
@@ -96,7 +100,9 @@ def _root(order: Order, now: datetime, new_id: Callable[[datetime], str]) -> Run
         fire_at=order.fire_at,
         exclusive=run.exclusive if order.exclusive is None else order.exclusive,
         parameters=dict(order.parameters),
-        deadline_at=order.waits_until or _deadline(order.job, order.due_at),
+        deadline_at=order.waits_until or (None if backfill else _deadline(order.job, order.due_at)),
+        priority=run.priority - 1 if backfill else run.priority,
+        max_active=run.max_active if order.max_active is None else order.max_active,
         note=order.note,
         retry_of=order.retry_of,
     )
@@ -116,10 +122,10 @@ def _blank(record: JobRecord, run_id: str, flow_id: str, now: datetime) -> RunRe
         flow_id=flow_id,
         actor="scheduler",
         priority=job.priority,
-        queue=job.queue,
+        queue=job.queue if job.for_each is None else PARENTS,
         exclusive=job.overlap is not Overlap.ALLOW,
-        pools=dict(job.pools),
-        max_active=job.max_active,
+        pools=dict(job.pools) if job.for_each is None else {},
+        max_active=job.max_active if job.for_each is None else None,
         labels=dict(job.labels),
     )
 

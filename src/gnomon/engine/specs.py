@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from gnomon.core.attempts import AttemptSpec
-from gnomon.core.errors import usage
+from gnomon.core.fanout import index_of
 from gnomon.core.flows import newest_of
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader
@@ -14,7 +14,7 @@ from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import State
 from gnomon.core.substitution import references, substitute
 from gnomon.core.tasks import TaskType, order_of, received_by
-from gnomon.core.values import Json, JsonObject, rfc3339
+from gnomon.core.values import Json, rfc3339
 
 from .configuring import task_arguments
 from .settings import EngineSettings
@@ -26,17 +26,12 @@ def attempt_spec(
     """Describe `attempt` to the executor of its task type.
 
     Raises:
-        UsageError: a reference names nothing, the filled arguments are not valid, or the job asks for what this
-            version cannot do (doing half of it silently would be worse).
+        UsageError: a reference names nothing, or the filled arguments are not valid.
     """
-    for key, present in (("for_each", job.for_each is not None),):
-        if present:
-            raise usage("not_in_this_version", f"`{key}` is not carried out by this version", key=key)
     given = task_arguments(reader, run, job, kind)
-    values = _values(reader, run, job, attempt, given)
+    values = run_values(reader, run, job, dict(given)) | {"attempt": attempt.number}
     arguments = substitute(dict(given), values, key="task", received=received_by(kind, "task"))
     assert isinstance(arguments, dict)
-    fire = run.fire_at or run.due_at
     return AttemptSpec(
         run_id=run.id,
         number=attempt.number,
@@ -49,7 +44,7 @@ def attempt_spec(
             "GNOMON_JOB_ID": run.job_id,
             "GNOMON_ATTEMPT": str(attempt.number),
             "GNOMON_FENCE": str(attempt.token),
-            "GNOMON_FIRE_TIME": rfc3339(fire) or "",
+            "GNOMON_FIRE_TIME": rfc3339(fire_of(reader, run)) or "",
         }
         | ({} if job.timeout_s is None else {"GNOMON_TIMEOUT": str(job.timeout_s)}),
         timeout_s=job.timeout_s,
@@ -58,9 +53,10 @@ def attempt_spec(
     )
 
 
-def _values(reader: Reader, run: RunRecord, job: Job, attempt: AttemptRecord, arguments: JsonObject) -> dict[str, Json]:
-    fire = run.fire_at or run.due_at
-    names = references(dict(arguments))
+def run_values(reader: Reader, run: RunRecord, job: Job, text: Json) -> dict[str, Json]:
+    """What `${…}` means in a run. `text`: what will be filled; results of others are read only if it asks for them."""
+    fire = fire_of(reader, run)
+    names = references(text)
     values: dict[str, Json] = {p.name: p.default for p in job.parameters}
     values |= dict(run.parameters)
     values |= {
@@ -68,11 +64,20 @@ def _values(reader: Reader, run: RunRecord, job: Job, attempt: AttemptRecord, ar
         "fire_date": _date(fire, run, job),
         "run_id": run.id,
         "job_id": run.job_id,
-        "attempt": attempt.number,
     }
+    if run.parent_id is not None:
+        values |= {"item": run.item, "index": index_of(run)}
     if any(name.startswith("runs.") for name in names):
         values["runs"] = _upstream_results(reader, run)
     return values
+
+
+def fire_of(reader: Reader, run: RunRecord) -> datetime:
+    """The fire time that its flow began with; without one, when it was due."""
+    if run.fire_at is not None or run.id == run.flow_id:
+        return run.fire_at or run.due_at
+    root = reader.run(run.flow_id)
+    return run.due_at if root is None or root.fire_at is None else root.fire_at
 
 
 def _date(fire: datetime, run: RunRecord, job: Job) -> str:

@@ -16,7 +16,7 @@ from gnomon.core.states import FINAL
 from gnomon.core.values import JsonObject
 
 from .context import Desk
-from .jobs import delete_job, refuse_undeletable
+from .jobs import delete_job, logs_of, refuse_undeletable
 from .lookup import find_job, find_run, find_schedule, refuse_file_owned
 from .periods import find_jobs
 from .schedules import delete_schedule
@@ -58,7 +58,7 @@ def choose_jobs(desk: Desk, where: JobFilter) -> Deletion:
         activity = reader.activity([record.job_id for record in page.items])
         for record in page.items:
             counts = activity.get(record.job_id)
-            active = 0 if counts is None else counts.scheduled + counts.pending + counts.started
+            active = 0 if counts is None else counts.total
             _sort(choice, record.job_id, _owned(record) or (f"{active} runs of it are not over" if active else None))
         return page.next
 
@@ -190,7 +190,7 @@ def _remove(desk: Desk, tx: Transaction, ids: Sequence[str]) -> tuple[list[str],
     kept = [Kept(i, reason) for i in ids if i in runs and (reason := _unfinished(runs[i])) is not None]
     held = {item.id for item in kept}
     gone = [i for i in ids if i in runs and i not in held]
-    logs = [(a.run_id, a.number) for some in tx.attempts(gone).values() for a in some] if gone else []
+    logs = logs_of(tx, gone)
     tx.delete_runs(gone)
     if gone:
         more = f" and {len(gone) - 20} more" if len(gone) > 20 else ""

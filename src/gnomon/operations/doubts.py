@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 
 from gnomon.core.errors import Problem
 from gnomon.core.model import Job
@@ -18,20 +19,24 @@ def doubts(job: Job) -> list[Problem]:
         Problem(
             _UNBUILT, f"job {job.job_id!r}: `{key}` is not carried out by this version", key, "take it out until then"
         )
-        for key, present in (
-            ("for_each", job.for_each is not None),
-            ("alerts", bool(job.alerts)),
-        )
+        for key, present in (("alerts", bool(job.alerts)),)
         if present
     ]
     known = {p.name for p in job.parameters} | {name for s in job.schedules for name in s.parameters}
     known.update(_GIVEN)
-    for name in sorted(references(dict(job.task.arguments))):
+    found += _unfilled(job, "for_each", references(job.for_each), known - {"attempt"})
+    given = known | ({"item", "index"} if job.for_each is not None else set())
+    return found + _unfilled(job, "task", references(dict(job.task.arguments)), given)
+
+
+def _unfilled(job: Job, key: str, names: Collection[str], known: Collection[str]) -> list[Problem]:
+    found = []
+    for name in sorted(names):
         head = name.split(".")[0].split("[")[0]
         if head == "runs" or head in known or name in known:
             continue
         near = difflib.get_close_matches(name, sorted(known), n=1)
         hint = f"did you mean ${{{near[0]}}}?" if near else f"declare it under `parameters:`; a literal is $${{{name}}}"
         text = f"job {job.job_id!r}: nothing fills ${{{name}}}"
-        found.append(Problem("unknown_reference", text, "task", hint))
+        found.append(Problem("unknown_reference", text, key, hint))
     return found

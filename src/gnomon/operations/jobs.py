@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gnomon.core.errors import Conflict, Problem, UsageError
@@ -125,7 +126,7 @@ def delete_job(desk: Desk, job_id: str) -> int:
             refuse_undeletable(tx, record)
         page = tx.runs(RunFilter(job_id=job_id), limit=_DELETE_BATCH)
         ids = [run.id for run in page.items]
-        logs = [(a.run_id, a.number) for some in tx.attempts(ids).values() for a in some] if ids else []
+        logs = logs_of(tx, ids)
         tx.delete_runs(ids)
         done = page.next is None
         if done:
@@ -142,6 +143,13 @@ def delete_job(desk: Desk, job_id: str) -> int:
         for run_id, number in gone:
             desk.logs.delete(run_id, number)
     return total
+
+
+def logs_of(reader: Reader, run_ids: Sequence[str]) -> list[tuple[str, int]]:
+    """The attempts of these runs and of their items: what has output."""
+    parents = reader.item_counts(run_ids) if run_ids else {}
+    ids = [*run_ids, *(item.id for parent in parents for item in reader.items(parent))]
+    return [(a.run_id, a.number) for some in reader.attempts(ids).values() for a in some] if ids else []
 
 
 def check_dependencies(desk: Desk, job: Job) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from gnomon.core import lifecycle
 from gnomon.core.errors import Conflict, Problem, UsageError
-from gnomon.core.keys import caller_key, flow_key
+from gnomon.core.keys import caller_key
 from gnomon.core.ports import Reader, Transaction
-from gnomon.core.records import Cause, JobRecord, Page, RunFilter, RunRecord
-from gnomon.core.states import FINAL
+from gnomon.core.records import Cause, Page, RunFilter, RunRecord
+from gnomon.core.states import FINAL, State
 from gnomon.core.values import Json, JsonObject
 from gnomon.engine.acts import Acts
-from gnomon.engine.creation import Order, create, create_flow, downstream_of
+from gnomon.engine.creation import Order, create, create_flow
 
 from .context import Desk
+from .flows import cancel_all
 from .lookup import find_job, find_run
 from .parameters import checked_parameters
+from .repeating import refuse_retired, repeat
 from .views import run_view
 
 
@@ -27,7 +28,9 @@ def list_runs(desk: Desk, where: RunFilter, limit: int = 50, cursor: str | None 
     def work(reader: Reader) -> Page[JsonObject]:
         page = reader.runs(where, limit, cursor)
         attempts = reader.attempts({run.id for run in page.items}) if page.items else {}
-        return Page(tuple(run_view(run, attempts.get(run.id, ())) for run in page.items), page.next)
+        items = reader.item_counts({run.id for run in page.items}) if page.items else {}
+        views = tuple(run_view(run, attempts.get(run.id, ()), items.get(run.id)) for run in page.items)
+        return Page(views, page.next)
 
     return desk.store.read(work)
 
@@ -37,7 +40,7 @@ def show_run(desk: Desk, run_id: str) -> JsonObject:
 
     def work(reader: Reader) -> JsonObject:
         run = find_run(reader, run_id)
-        return run_view(run, reader.attempts([run.id]).get(run.id, ()))
+        return run_view(run, reader.attempts([run.id]).get(run.id, ()), reader.item_counts([run.id]).get(run.id))
 
     return desk.store.read(work)
 
@@ -53,7 +56,7 @@ def start_run(
 
     def work(tx: Transaction) -> str:
         record = find_job(tx, job_id)
-        _refuse_retired(record)
+        refuse_retired(record)
         key = "" if idempotency_key is None else caller_key(job_id, idempotency_key)
         known = tx.run_by_key(key) if key else None
         if known is not None:
@@ -90,15 +93,35 @@ def cancel_run(desk: Desk, run_id: str) -> JsonObject:
     """
 
     def work(tx: Transaction) -> str:
-        now = desk.clock.now()
         run = find_run(tx, run_id)
         if run.state in FINAL:
             raise Conflict(Problem("run_over", f"run {run.id} is over: {run.state}", hint="nothing is left to cancel"))
-        changed = lifecycle.request_cancel(run, now, desk.actor)
-        tx.update_runs([(changed, run.state)])
-        if changed.state in FINAL:
-            desk.progress.step(tx, [changed], now, Acts())
+        cancel_all(desk, tx, [run])
         desk.audit(tx, "run.cancel", run.id)
+        return run.id
+
+    return show_run(desk, desk.store.write(work))
+
+
+def skip_run(desk: Desk, run_id: str) -> JsonObject:
+    """Take a run that has not begun (or waits for a retry) out of its flow, which goes on as if it had succeeded.
+
+    Raises:
+        Conflict: it runs, or is over.
+    """
+
+    def work(tx: Transaction) -> str:
+        now = desk.clock.now()
+        run = find_run(tx, run_id)
+        if run.state in FINAL:
+            hint = "retry it, then skip the new run"
+            raise Conflict(Problem("run_over", f"run {run.id} is over: {run.state}", hint=hint))
+        if run.state is State.RUNNING:
+            raise Conflict(Problem("run_active", f"run {run.id} is running", hint="`gnomon runs cancel` ends it"))
+        skipped = lifecycle.skip(run, now, lifecycle.SKIPPED_BY_HAND, f"skipped by {desk.actor}")
+        tx.update_runs([(skipped, run.state)])
+        desk.progress.step(tx, [skipped], now, Acts())
+        desk.audit(tx, "run.skip", run.id)
         return run.id
 
     return show_run(desk, desk.store.write(work))
@@ -107,7 +130,8 @@ def cancel_run(desk: Desk, run_id: str) -> JsonObject:
 def retry_run(desk: Desk, run_id: str) -> JsonObject:
     """Run a finished run's job again, with its parameters, in the same flow; the new run names it in `retry_of`.
 
-    Downstream runs that its failure skipped are made anew with it.
+    Downstream runs that its failure skipped are made anew with it. Of a `for_each` run that did not succeed, only the
+    items that did not are run again.
 
     Raises:
         Conflict: the run is not over.
@@ -117,24 +141,9 @@ def retry_run(desk: Desk, run_id: str) -> JsonObject:
         run = find_run(tx, run_id)
         if run.state not in FINAL:
             raise Conflict(Problem("run_active", f"run {run.id} is {run.state}", hint="cancel it or wait for its end"))
-        record = find_job(tx, run.job_id)
-        _refuse_retired(record)
-        now = desk.clock.now()
-        generation = 1 + max(_generation(r) for r in tx.flow(run.flow_id))
-        order = Order(
-            record,
-            Cause.MANUAL,
-            desk.actor,
-            due_at=now,
-            run_key=flow_key(run.flow_id, run.job_id, generation=generation),
-            parameters=run.parameters,
-            flow_id=run.flow_id,
-            retry_of=run.id,
-        )
-        made, _ = create(tx, [order], now, desk.engine.new_id)
-        _revive_downstream(desk, tx, made[0], generation)
-        desk.audit(tx, "run.retry", made[0].id, before=run.id)
-        return made[0].id
+        made, _ = repeat(desk, tx, run, desk.clock.now())
+        desk.audit(tx, "run.retry", made.id, before=run.id)
+        return made.id
 
     return show_run(desk, desk.store.write(work))
 
@@ -160,34 +169,3 @@ def read_log(
         return b"", 0, complete
     data, following = desk.logs.read(run.id, wanted, offset, limit)
     return data, following, complete and (not data or following >= desk.logs.size(run.id, wanted))
-
-
-def _refuse_retired(record: JobRecord) -> None:
-    if record.retired_at is not None:
-        raise Conflict(
-            Problem(
-                "job_retired",
-                f"job {record.job_id!r} is not in its source any more (since {record.retired_at:%Y-%m-%d %H:%M} UTC)",
-                hint="bring its definition back to run it",
-            )
-        )
-
-
-def _generation(run: RunRecord) -> int:
-    tail = run.run_key.rpartition("|")[2]
-    return int(tail) if run.run_key.startswith("flow|") and tail.isdigit() else 0
-
-
-def _revive_downstream(desk: Desk, tx: Transaction, root: RunRecord, generation: int) -> None:
-    """Waiting runs for those downstream jobs whose newest run in this flow was skipped for an upstream."""
-    newest = {r.job_id: r for r in sorted(tx.flow(root.flow_id), key=lambda r: r.created_at)}
-    now = desk.clock.now()
-    fresh = []
-    for run in downstream_of(tx, root, now, desk.engine.new_id):
-        was = newest.get(run.job_id)
-        if was is None or was.state not in FINAL or was.reason not in ("upstream_failed", "upstream_not_failed"):
-            continue
-        key = flow_key(root.flow_id, run.job_id, generation=generation)
-        fresh.append(replace(run, run_key=key, retry_of=was.id))
-    if fresh:
-        tx.insert_runs(fresh)

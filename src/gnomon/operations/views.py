@@ -5,11 +5,12 @@ Times are RFC 3339 UTC with `Z`, durations seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gnomon.core.errors import Problem
 from gnomon.core.records import AttemptRecord, JobRecord, NodeRecord, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.rules import Fire, ScheduleKinds
+from gnomon.core.states import State
 from gnomon.core.values import JsonObject, rfc3339
 from gnomon.jobfiles.writing import job_to_mapping
 
@@ -28,7 +29,7 @@ def job_view(record: JobRecord, entries: Sequence[ScheduleRecord], kinds: Schedu
         "pause_reason": record.pause_reason,
         "retired_at": rfc3339(record.retired_at),
         "failure_streak": record.failure_streak,
-        "task": {"type": job.task.type, **dict(job.task.arguments)},
+        "task": {"type": job.task.type, **({"use": job.task.use} if job.task.use else {}), **dict(job.task.arguments)},
         "schedules": [schedule_view(e, kinds) for e in entries],
         "depends_on": [{"job": d.job, "when": str(d.when)} for d in job.depends_on],
         "source": {"kind": str(record.source.kind), "path": record.source.path},
@@ -58,8 +59,8 @@ def schedule_view(entry: ScheduleRecord, kinds: ScheduleKinds) -> JsonObject:
     }
 
 
-def run_view(run: RunRecord, attempts: Sequence[AttemptRecord]) -> JsonObject:
-    """A run with its attempts."""
+def run_view(run: RunRecord, attempts: Sequence[AttemptRecord], items: Mapping[State, int] | None = None) -> JsonObject:
+    """A run with its attempts. `items`: of a `for_each` run, how many of its items are in which state."""
     return {
         "id": run.id,
         "job_id": run.job_id,
@@ -85,6 +86,7 @@ def run_view(run: RunRecord, attempts: Sequence[AttemptRecord]) -> JsonObject:
         "retry_of": run.retry_of,
         "parent_id": run.parent_id,
         "item": run.item,
+        "items": None if items is None else {str(state): count for state, count in sorted(items.items())},
         "labels": dict(run.labels),
         "priority": run.priority,
         "definition_version": run.version,

@@ -24,5 +24,12 @@ def test_a_reference_nobody_fills_names_the_nearest() -> None:
 
 
 def test_what_this_version_does_not_carry_out_is_said() -> None:
-    found = doubts(_job(for_each=[1, 2], alerts={"channels": ["ops"]}))
-    assert [p.key for p in found] == ["for_each", "alerts"]
+    found = doubts(_job(alerts={"channels": ["ops"]}))
+    assert [p.key for p in found] == ["alerts"]
+
+
+def test_an_item_is_known_where_there_are_items() -> None:
+    assert doubts(_job("${item.name}", "${index}", for_each="${runs.list.result}")) == []
+    assert [p.code for p in doubts(_job("${item}"))] == ["unknown_reference"]
+    (problem,) = doubts(_job("${item}", for_each="${hosts}", parameters=(Parameter("host"),)))
+    assert (problem.key, "${host}" in problem.hint) == ("for_each", True)

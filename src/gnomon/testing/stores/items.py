@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gnomon.core.fanout import PARENTS
 from gnomon.core.ports import Store
 from gnomon.core.records import Activity, Cause, RunFilter, RunRecord
@@ -11,7 +13,7 @@ from .base import StoreCase, attempt, ids, put_jobs, put_runs, run
 from .prune import left, prune
 
 
-def item(run_id: str, parent: str, state: State = State.QUEUED, **values: object) -> RunRecord:
+def item(run_id: str, parent: str, state: State = State.QUEUED, **values: Any) -> RunRecord:
     """An item of a run that is its own flow."""
     return run(run_id, 0, state, **{"flow_id": parent, "parent_id": parent, "item": run_id, **values})
 
