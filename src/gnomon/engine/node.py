@@ -15,11 +15,13 @@ from gnomon.core.records import NodeRecord, RunRecord
 from gnomon.core.states import FINAL, State
 
 from .acts import Acts
+from .alerting import Lookout
 from .context import Context
 from .dispatcher import Dispatcher
 from .elector import Elector
 from .intake import Intake
 from .janitor import PERIOD, Janitor
+from .notifier import Notifier
 from .performer import Performer
 from .planner import Planner
 from .progress import Progress
@@ -85,6 +87,8 @@ class Node:
     reaper: Reaper = field(init=False)
     janitor: Janitor = field(init=False)
     performer: Performer = field(init=False)
+    lookout: Lookout = field(init=False)
+    notifier: Notifier = field(init=False)
     draining: bool = False
     startup_pending: bool = False
     _latest: datetime | None = None
@@ -99,12 +103,18 @@ class Node:
         self.reaper = Reaper(self.context, self.record.host)
         self.janitor = Janitor(self.context.settings)
         self.performer = Performer(self.executors, self.clock, self.inbox.put)
+        self.lookout = Lookout(self.context)
+        self.notifier = Notifier(self.ring)
 
     def open(self) -> None:
         """Register, so that others know this node; executors may report from now on."""
         self.store.write(lambda tx: tx.put_node(self.record))
         for executor in self.executors.values():
             executor.open(self.inbox.put)
+
+    def ring(self) -> None:
+        """A step is wanted soon. From any thread."""
+        self.inbox.wake()
 
     def step(self) -> datetime | None:
         """Do everything that is due now; returns when the next step is needed at the latest.
@@ -127,6 +137,7 @@ class Node:
         if acts.started_up:
             self.startup_pending = False
         self.performer.perform(acts)
+        self.notifier.act(now, self.elector.leading, acts)
         if self.elector.leading and self.context.settings.housekeeping:
             self._clean(now)
             acts.wake(self.janitor.next_at)
@@ -150,7 +161,12 @@ class Node:
         self.progress.step(tx, ended, now, acts)
         _arrive(tx, now, acts)
         if not self.draining:
+            while over := self.progress.fanout.step(tx, now, acts):
+                self.progress.step(tx, over, now, acts)
             self.dispatcher.step(tx, now, acts)
+        if leads:
+            self.lookout.step(tx, now, acts)
+        self.notifier.step(tx, now, leads, acts)
         self._collect_cancels(tx, acts)
         return acts
 

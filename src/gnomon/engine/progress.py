@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gnomon.core import lifecycle
@@ -15,7 +15,9 @@ from gnomon.core.records import Cause, RunFilter, RunRecord
 from gnomon.core.states import FINAL, State
 
 from .acts import Acts
+from .alerting import Alerting
 from .context import Context
+from .fanout import FanOut
 
 TICK = timedelta(microseconds=1)
 
@@ -25,15 +27,23 @@ class Progress:
     """Follows the ends of runs until nothing more follows from them."""
 
     context: Context
+    fanout: FanOut = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fanout = FanOut(self.context)
 
     def step(self, tx: Transaction, ended: Sequence[RunRecord], now: datetime, acts: Acts) -> None:
         """Release or skip what waited for `ended`, and what waited for that in turn; count failures."""
-        todo = list(ended)
+        todo, over = list(ended), list[RunRecord]()
         while todo:
+            todo += self.fanout.settle(tx, todo, now, acts)
+            todo = [run for run in todo if run.parent_id is None]  # nobody waits for an item but its parent
+            over += todo
             self._streaks(tx, todo, now, acts)
             flows = {*tx.waiting_flows({run.flow_id for run in todo}), *_joins(tx, todo)}
             flows |= {run.flow_id for run in todo if run.state is State.WAITING}
             todo = [skipped for flow_id in sorted(flows) for skipped in self._flow(tx, flow_id, now)]
+        Alerting(self.context).ended(tx, over, now, acts)
 
     def _flow(self, tx: Transaction, flow_id: str, now: datetime) -> list[RunRecord]:
         """Judge every waiting run of a flow; returns those that will never run."""
@@ -100,6 +110,7 @@ class Progress:
                 why = f"{streak} runs failed in a row (pause_after: {limit})"
                 changed = replace(changed, paused_at=now, paused_by="scheduler", pause_reason=why)
                 acts.log.append((logging.WARNING, f"{run.job_id} is paused: {why}"))
+                acts.paused[run.job_id] = why
                 entries = tx.schedules_of([run.job_id]).get(run.job_id, ())
                 tx.put_schedules([replace(e, due_at=None) for e in entries])
             jobs[run.job_id] = changed
