@@ -178,10 +178,12 @@ def delete(
     if bool(name) == unused:
         hint = "`gnomon configurations list` shows them"
         raise usage("nothing_named", "name configurations, or say --unused", hint=hint)
+    kept: list[dict[str, str]] = []
     with session.desk() as desk:
         if unused:
             found = [cast(dict[str, Any], item) for item in unused_configurations(desk)]
             names = [item["name"] for item in found if item["source"]["kind"] != "file"]
+            kept = [{"id": i["name"], "reason": f"{_source(i)} owns it"} for i in found if i["name"] not in names]
         else:
             names = list(dict.fromkeys(name or ()))
             for one in names:
@@ -191,9 +193,11 @@ def delete(
             for one in names:
                 delete_configuration(desk, one)
     if session.json:
-        print_json({"deleted": names})
+        print_json({"deleted": names, "kept": kept})
         return
     for one in names:
         print(f"{one} {'would be' if dry else 'is'} deleted")
-    if not names:
+    for item in kept:
+        print(f"{item['id']} is kept: {item['reason']}")
+    if not names and not kept:
         print("nothing is unused")

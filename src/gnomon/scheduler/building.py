@@ -23,14 +23,14 @@ def build_job(document: Mapping[str, object], kinds: ScheduleKinds, task_types: 
     Raises:
         UsageError: every mistake, with its key.
     """
-    plain = {key: _plain(value, key) for key, value in document.items() if value is not None}
-    parsed = parse_bytes(json.dumps(plain).encode(), _SOURCE, kinds, task_types, default_timezone=timezone)
+    keys = {key: plain(value, key) for key, value in document.items() if value is not None}
+    parsed = parse_bytes(json.dumps(keys).encode(), _SOURCE, kinds, task_types, default_timezone=timezone)
     if parsed.problems:
         raise UsageError(*(replace(p, file=None, line=None, column=None) for p in parsed.problems))
     return parsed.jobs[0]
 
 
-def _plain(value: object, key: str) -> Json:
+def plain(value: object, key: str) -> Json:
     """JSON of a Python value: tuples become lists, timedeltas seconds, names text.
 
     Raises:
@@ -43,9 +43,9 @@ def _plain(value: object, key: str) -> Json:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, Mapping):
-        return {str(name): _plain(item, f"{key}.{name}") for name, item in value.items()}
+        return {str(name): plain(item, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return [_plain(item, f"{key}[{i}]") for i, item in enumerate(value)]
+        return [plain(item, f"{key}[{i}]") for i, item in enumerate(value)]
     kind = type(value).__name__
     hint = "arguments must be JSON: they are kept in the database and may be used by another process"
     raise UsageError(Problem("not_json", f"a {kind} cannot be stored", key, hint))

@@ -74,7 +74,10 @@ class Configuring:
         return self._session.desk.store.read(work)
 
     def remove_configuration(self, name: str) -> None:
-        """Delete a configuration.
+        """Delete a configuration; what runs used stays known.
+
+        Args:
+            name: of a configuration.
 
         Raises:
             NotFound: there is none; names the nearest. Conflict: jobs use it (names them), or a job file owns it.

@@ -8,7 +8,6 @@ import os
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from gnomon.app import registries
@@ -22,10 +21,12 @@ from gnomon.core.values import Json, JsonObject
 from gnomon.engine.context import Context
 from gnomon.engine.node import Node
 from gnomon.engine.settings import EngineSettings
-from gnomon.jobfiles.validating import validate_path
+from gnomon.jobfiles.uses import Content
+from gnomon.jobfiles.validating import judge_path
 from gnomon.operations import jobs as job_operations
 from gnomon.operations import runs as run_operations
 from gnomon.operations import why as why_operations
+from gnomon.operations.configurations import save_configuration
 from gnomon.operations.context import Desk
 from gnomon.operations.definitions import retire, upsert
 from gnomon.operations.lookup import find_job
@@ -183,9 +184,12 @@ class VirtualScheduler:
         Raises:
             UsageError: everything that is wrong with it.
         """
-        jobs, problems = validate_path(Path(path), self._kinds, self._types, default_timezone=self._desk.timezone)
+        jobs, problems, files = judge_path(path, self._kinds, self._types, default_timezone=self._desk.timezone)
         if problems:
             raise UsageError(*problems)
+        for name, entry in (item for parsed in files.values() for item in parsed.configurations.items()):
+            content = Content.written(entry)
+            save_configuration(self._desk, name, content.type, content.arguments)
         self._save(jobs)
         return [job.job_id for job in jobs]
 
