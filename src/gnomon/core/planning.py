@@ -298,6 +298,4 @@ def _counts(activity: Activity, planned: int) -> list[tuple[int, str]]:
 
 
 def _with(activity: Activity, queued: int) -> Activity:
-    return Activity(
-        activity.scheduled, activity.waiting, activity.queued + queued, activity.running, activity.retry_wait
-    )
+    return replace(activity, queued=activity.queued + queued)

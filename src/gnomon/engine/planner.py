@@ -204,7 +204,8 @@ def _skip(entry: ScheduleRecord, skip: PlannedSkip, now: datetime) -> SkipRecord
 
 
 def _cancel_active(tx: Transaction, job_id: str, now: datetime) -> list[RunRecord]:
-    changes = [(lifecycle.request_cancel(run, now, ACTOR, "replaced"), run.state) for run in tx.active_runs(job_id)]
+    active = [run for run in tx.active_runs(job_id) if run.cause is not Cause.BACKFILL]
+    changes = [(lifecycle.request_cancel(run, now, ACTOR, "replaced"), run.state) for run in active]
     tx.update_runs(changes)
     return [run for run, _ in changes if run.state is State.CANCELLED]
 

@@ -20,6 +20,8 @@ from .context import Context
 from .fanout import FanOut
 
 TICK = timedelta(microseconds=1)
+_LOOKED_AT = 100
+"""Runs among which the newest of a stretch of time is looked for: those of backfills are of another time."""
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ class Progress:
             where = RunFilter(
                 job_id=dependency.job, since=None if before is None else before.at + TICK, until=fire + TICK
             )
-            newest = tx.runs(where, limit=1).items
+            newest = [run for run in tx.runs(where, limit=_LOOKED_AT).items if run.cause is not Cause.BACKFILL]
             if newest:
                 mates = [r for r in tx.flow(newest[0].flow_id) if r.job_id == dependency.job]
                 found[dependency.job] = sorted(mates, key=lambda r: (r.created_at, r.id))

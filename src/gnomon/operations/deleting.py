@@ -188,6 +188,8 @@ def delete_chosen_runs(desk: Desk, choice: Deletion, told: Callable[[int], None]
 def _remove(desk: Desk, tx: Transaction, ids: Sequence[str]) -> tuple[list[str], list[Kept], list[tuple[str, int]]]:
     runs = tx.runs_by_id(ids)
     kept = [Kept(i, reason) for i in ids if i in runs and (reason := _unfinished(runs[i])) is not None]
+    busy = [i for i, items in tx.item_counts(ids).items() if not FINAL.issuperset(items)]
+    kept += [Kept(i, "an item of it is not over: running or waiting work is never deleted") for i in busy]
     held = {item.id for item in kept}
     gone = [i for i in ids if i in runs and i not in held]
     logs = logs_of(tx, gone)
@@ -202,6 +204,8 @@ def _remove(desk: Desk, tx: Transaction, ids: Sequence[str]) -> tuple[list[str],
 
 
 def _unfinished(run: RunRecord) -> str | None:
+    if run.parent_id is not None:
+        return f"it is an item of run {run.parent_id}: it goes with that"
     return None if run.state in FINAL else f"it is {run.state}: running or waiting work is never deleted"
 
 

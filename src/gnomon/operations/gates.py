@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from gnomon.core.lifecycle import SKIPPED_BY_HAND
 from gnomon.core.records import AttemptRecord, Cause, RunRecord, SkipReason, SkipRecord
 from gnomon.core.rules import Fire
-from gnomon.core.states import State
+from gnomon.core.states import FINAL, State
 from gnomon.core.values import rfc3339
 
 
@@ -62,8 +63,10 @@ def verdict_of_skip(skip: SkipRecord) -> str:
     return f"{skip.job_id} did not run for {rfc3339(skip.first_at)} ({skip.reason}): {skip.detail}."
 
 
-def run_gates(run: RunRecord, attempts: Sequence[AttemptRecord], nodes_alive: int) -> list[Gate]:
-    """Gates of a run, up to where it is."""
+def run_gates(
+    run: RunRecord, attempts: Sequence[AttemptRecord], nodes_alive: int, items: Mapping[State, int] | None = None
+) -> list[Gate]:
+    """Gates of a run, up to where it is. `items`: of a `for_each` run, how many are in which state."""
     gates = [_origin(run)]
     if run.cause is Cause.SCHEDULE:
         gates.append(Gate("not paused", True, "yes", run.created_at))
@@ -75,6 +78,9 @@ def run_gates(run: RunRecord, attempts: Sequence[AttemptRecord], nodes_alive: in
     if nodes_alive or attempts or run.state is not State.QUEUED:
         gates += _limits(run, attempts)
     gates += [_attempt(run, a) for a in attempts]
+    if items is not None:
+        over = run.state in FINAL
+        gates.append(Gate("its items have ended", over, counted(items), run.finished_at if over else run.started_at))
     if run.state is State.RETRY_WAIT:
         gates.append(Gate("the delay before the retry is over", False, f"next attempt at {rfc3339(run.available_at)}"))
     if run.cancel_requested_at is not None:
@@ -83,7 +89,14 @@ def run_gates(run: RunRecord, attempts: Sequence[AttemptRecord], nodes_alive: in
     return gates
 
 
-def verdict_of_run(run: RunRecord, attempts: Sequence[AttemptRecord], nodes_alive: int) -> str:
+def counted(items: Mapping[State, int]) -> str:
+    """How many items are in which state, in words."""
+    return f"{sum(items.values())} items: " + ", ".join(f"{count} {state}" for state, count in sorted(items.items()))
+
+
+def verdict_of_run(
+    run: RunRecord, attempts: Sequence[AttemptRecord], nodes_alive: int, items: Mapping[State, int] | None = None
+) -> str:
     """One sentence."""
     when = f"{run.job_id}, due {rfc3339(run.due_at)},"
     match run.state:
@@ -91,11 +104,13 @@ def verdict_of_run(run: RunRecord, attempts: Sequence[AttemptRecord], nodes_aliv
             return f"{when} ran and succeeded: started {_lateness(run)}, took {run.duration_s or 0:.3f} s."
         case State.FAILED:
             why = f": {run.error.message}" if run.error else ""
-            return f"{when} failed after {run.attempts} attempts{why}."
+            return f"{when} failed{f' after {run.attempts} attempts' if run.attempts else ''}{why}."
         case State.CANCELLED:
             return f"{when} was cancelled by {run.cancel_actor or 'someone'} ({run.reason})."
         case State.SKIPPED:
             return f"{when} was skipped ({run.reason}): {run.error.message if run.error else 'no reason kept'}."
+        case State.RUNNING if items is not None:
+            return f"{when} is running, started {_lateness(run)}: {counted(items)}."
         case State.RUNNING:
             return f"{when} is running: attempt {run.attempts}, started {_lateness(run)}."
         case State.RETRY_WAIT:
@@ -119,7 +134,10 @@ def _origin(run: RunRecord) -> Gate:
             return Gate("the scheduler started", True, f"{run.schedule_id} fires at every start", run.due_at)
         case Cause.DOWNSTREAM:
             return Gate("its flow began", True, f"flow {run.flow_id}", run.created_at)
-        case Cause.MANUAL | Cause.BACKFILL:
+        case Cause.BACKFILL:
+            text = f"backfill by {run.actor}: {run.schedule_id} names {rfc3339(run.fire_at)}"
+            return Gate("someone asked", True, text, run.created_at)
+        case Cause.MANUAL:
             return Gate("someone asked", True, f"{run.cause} by {run.actor}", run.created_at)
 
 
@@ -128,6 +146,8 @@ def _upstreams(run: RunRecord) -> Gate:
         return Gate("upstreams are done", False, run.waiting_for or "not all have ended")
     if run.reason == "dependencies_not_met":
         return Gate("upstreams are done", False, run.error.message if run.error else run.reason, run.finished_at)
+    if run.reason == SKIPPED_BY_HAND:
+        return Gate("not skipped by hand", False, run.error.message if run.error else "", run.finished_at)
     if run.cause is not Cause.DOWNSTREAM:
         return Gate("upstreams are done", True, "it waits for none, or they are")
     if run.state is State.SKIPPED and run.reason != "deadline":

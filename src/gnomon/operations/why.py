@@ -11,6 +11,7 @@ from gnomon.core.records import JobRecord, RunFilter, RunRecord, ScheduleRecord,
 from gnomon.core.rules import Fire
 from gnomon.core.values import JsonObject, rfc3339
 
+from .backfill import backfilled
 from .context import Desk
 from .fires import around
 from .gates import Gate, moment_gate, run_gates, skip_gates, verdict_of_run, verdict_of_skip
@@ -99,8 +100,12 @@ def _at(
     run = _run_at(reader, record, moment)
     if run is not None:
         return _run(desk, reader, run)
-    skips = reader.skips(record.job_id, moment.at, moment.end - timedelta(microseconds=1), limit=10)
     named = _fires_at(desk, entries, moment)
+    for entry, fire in named:
+        made_good = backfilled(reader, entry.schedule_id, fire.at)
+        if made_good is not None:
+            return _run(desk, reader, made_good)
+    skips = reader.skips(record.job_id, moment.at, moment.end - timedelta(microseconds=1), limit=10)
     for skip in skips:
         if skip.count == 1 or not entries or any(e.schedule_id == skip.schedule_id for e, _ in named):
             return _skip(skip)
@@ -135,8 +140,9 @@ def _fires_at(desk: Desk, entries: Sequence[ScheduleRecord], moment: Moment) -> 
 def _run(desk: Desk, reader: Reader, run: RunRecord) -> Explanation:
     attempts = reader.attempts([run.id]).get(run.id, ())
     alive = len(living_in(desk, reader))
-    gates = run_gates(run, attempts, alive)
-    return Explanation(verdict_of_run(run, attempts, alive), str(run.state), run.id, gates)
+    items = reader.item_counts([run.id]).get(run.id)
+    gates = run_gates(run, attempts, alive, items)
+    return Explanation(verdict_of_run(run, attempts, alive, items), str(run.state), run.id, gates)
 
 
 def _skip(skip: SkipRecord) -> Explanation:
