@@ -12,6 +12,7 @@ from gnomon.core.attempts import Executor
 from gnomon.executors.commands import CommandExecutor
 from gnomon.executors.inline import InlineExecutor
 from gnomon.executors.pool import PoolExecutor
+from gnomon.executors.shared import SharedExecutor
 
 from .parts import Parts
 
@@ -46,6 +47,7 @@ def make_executors(parts: Parts, node_id: str, embedding: Embedding) -> Mapping[
     every: tuple[Executor, ...] = (
         CommandExecutor(attempts, clock=parts.clock, worker=node_id),
         PoolExecutor(attempts, node_id, clock=parts.clock, size=slots, path=embedding.path),
+        SharedExecutor(attempts, node_id, clock=parts.clock, size=slots, path=embedding.path),
         InlineExecutor(
             clock=parts.clock,
             functions=embedding.functions,

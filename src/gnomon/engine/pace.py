@@ -13,7 +13,7 @@ from gnomon.core.model import Job
 
 SHORT_S = 0.05
 AHEAD_S = 0.25
-EARLY = frozenset({"pool", "inline"})
+EARLY = frozenset({"pool", "shared", "inline"})
 """Executors that keep a line of their own and perform no more at once than they have slots."""
 
 _KEPT = 10_000

@@ -15,6 +15,9 @@ from gnomon.core.substitution import as_text
 from gnomon.core.values import Json
 
 KEPT_FOR_OTHERS = ("PATH", "LANG", "LANGUAGE", "TZ")
+WORKER_SETTINGS = ("GNOMON_FILE_ROOTS", "GNOMON_HTTP_PRIVATE")
+"""What file and network tasks may touch; no argument of a job can change it."""
+
 _SERVICE = (  # the service manager's own
     *("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC"),
     *("JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "MANAGERPID", "INVOCATION_ID"),
@@ -97,6 +100,11 @@ def invocation(spec: AttemptSpec, base: str, scope: str, inherited: Mapping[str,
 def without_own(environment: Mapping[str, str]) -> dict[str, str]:
     """What of the scheduler's environment may be seen by commands: nothing of gnomon's, nothing of its service's."""
     return {k: v for k, v in environment.items() if not k.startswith("GNOMON_") and k not in _SERVICE}
+
+
+def for_workers(environment: Mapping[str, str]) -> dict[str, str]:
+    """What worker processes inherit: the same, and the settings that task types read there."""
+    return without_own(environment) | {name: environment[name] for name in WORKER_SETTINGS if name in environment}
 
 
 def _environment(inherited: Mapping[str, str], user: User | None) -> dict[str, str]:

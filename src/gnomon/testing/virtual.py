@@ -87,7 +87,7 @@ class VirtualScheduler:
         self._endings: dict[str, Ending] = {}
         self._functions: dict[str, Callable[..., Any] | str] = {}
         self._desk = Desk(self._store, self.clock, NoLogs(), self._context("desk"), "test", timezone)
-        self._executors = {n: VirtualExecutor(n, self.clock, self._endings) for n in ("commands", "pool")}
+        self._executors = {n: VirtualExecutor(n, self.clock, self._endings) for n in ("commands", "pool", "shared")}
         self._store.write(lambda tx: tx.put_pools(dict(pools or {}), "settings"))
         self._starts = 0
         self._node: Node | None = None

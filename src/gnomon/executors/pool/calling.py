@@ -82,14 +82,14 @@ def call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], 
         value = context.run(function, *args, **kwargs)
         if type(value) is types.CoroutineType or hasattr(value, "__await__"):
             value = awaiter.wait(value, context)
-        return Outcome(True) if value is None else _judged(value)
+        return Outcome(True) if value is None else judged(value)
     except SystemExit as stop:
         return _exited(stop)
     except BaseException as error:
         if hasattr(error, "task_code"):  # gnomon.tasks.performing.TaskFailed: all is said in it
-            kept = _judged(getattr(error, "result", None))
-            return Outcome(False, None, str(error.task_code), _text(error), kept.result if kept.ok else "null")
-        return Outcome(False, None, type(error).__name__, _text(error), error=error)
+            kept = judged(getattr(error, "result", None))
+            return Outcome(False, None, str(error.task_code), text_of(error), kept.result if kept.ok else "null")
+        return Outcome(False, None, type(error).__name__, text_of(error), error=error)
 
 
 def _exited(stop: SystemExit) -> Outcome:
@@ -98,11 +98,11 @@ def _exited(stop: SystemExit) -> Outcome:
     if code is None or (isinstance(code, int) and code & 0xFF == 0):
         return Outcome(True, 0)
     if not isinstance(code, int):
-        return Outcome(False, 1, "SystemExit", _text(stop), error=stop)
+        return Outcome(False, 1, "SystemExit", text_of(stop), error=stop)
     return Outcome(False, code & 0xFF, "SystemExit", f"the callable ended with exit code {code & 0xFF}")
 
 
-def _judged(value: Any) -> Outcome:
+def judged(value: Any) -> Outcome:
     """A result that is not JSON, or too much of it, makes the call a failure."""
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     try:
@@ -110,7 +110,7 @@ def _judged(value: Any) -> Outcome:
         size = len(text.encode())
         deep = text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST
     except (TypeError, ValueError, RecursionError) as error:
-        why = _text(error).replace("Object of type", "a value of type")
+        why = text_of(error).replace("Object of type", "a value of type")
         return Outcome(False, None, "result_not_json", f"the result, of type {kind}, is not JSON: {why}")
     if deep:
         return Outcome(False, None, "result_not_json", f"the result, of type {kind}, is nested over {_DEEPEST} deep")
@@ -136,7 +136,8 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """What an exception says, as much of it as is kept."""
     try:
         text = str(error) or repr(error)
     except BaseException:

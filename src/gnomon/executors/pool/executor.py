@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Outcome, Sink
 from gnomon.core.ports import Clock
-from gnomon.executors.invocation import identity, scope_of, without_own
+from gnomon.executors.attempt import Key
+from gnomon.executors.invocation import for_workers, identity, scope_of
 from gnomon.executors.loop import Loop
 
 from .crew import Crew
@@ -24,7 +25,56 @@ from .reports import Reports
 from .stopping import Stopper
 from .succession import Succession
 from .wire import Order, pack
-from .worker import Errand, PoolSettings
+from .worker import Errand, PoolSettings, Worker
+
+
+class Doers(Protocol):
+    """Those who do what is asked of an executor: `Crew`, or one of the executor `shared`."""
+
+    errands: dict[Key, Errand]
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """All of its processes."""
+
+    def add(self, errand: Errand) -> None:
+        """Have it done. Call `pump` after the last."""
+
+    def pump(self) -> None:
+        """Give out what can be given."""
+
+    def cancel(self, key: Key) -> None:
+        """Stop an attempt. Unknown ones are ignored."""
+
+    def forget(self, key: Key) -> None:
+        """Its end is durable."""
+
+
+class Heirs(Protocol):
+    """Those who look after attempts of another node."""
+
+    def adopt(self, orphans: Sequence[Adoption]) -> None:
+        """Each gives one `Ended` sooner or later."""
+
+    def cancel(self, key: Key) -> None:
+        """Stop an adopted attempt. Unknown ones are ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What those are made of."""
+
+    loop: Loop
+    clock: Clock
+    places: Places
+    sink: Sink
+    node_id: str
+    scope: str
+    environment: Mapping[str, str]
+
+    def adopted(self, one: Adoption) -> Errand:
+        """The errand of an adopted attempt."""
+        return Errand(one.spec, self.places.attempts.prepare(one.spec.run_id, one.spec.number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +84,8 @@ class _Parts:
     loop: Loop
     places: Places
     reports: Reports
-    crew: Crew
-    succession: Succession
+    crew: Doers
+    succession: Heirs
     keeper: Keeper
     scope: str
 
@@ -77,16 +127,14 @@ class PoolExecutor:
         Raises:
             OSError: the directories can not be made.
         """
-        places = Places(self._directory.absolute(), self._node_id)
+        places = Places(self._directory.absolute(), self._node_id, self.name)
         places.open()
         parts: list[_Parts] = []
-        loop = Loop(self._clock, "gnomon-pool", lambda: leave(parts[0].crew.workers, parts[0].places))
-        reports = Reports(loop, self._clock, sink, self._node_id)
+        loop = Loop(self._clock, f"gnomon-{self.name}", lambda: leave(parts[0].crew.workers, parts[0].places))
         scope = scope_of(self._directory)
-        stopper = Stopper(loop, self._clock, scope)
-        inherited = without_own(os.environ if self._environment is None else self._environment)
-        crew = Crew(loop, self._clock, places, reports, stopper, self._settings, inherited)
-        succession = Succession(loop, self._clock, places, reports, stopper, lambda one: _adopted(places, one))
+        inherited = for_workers(os.environ if self._environment is None else self._environment)
+        ground = Ground(loop, self._clock, places, sink, self._node_id, scope, inherited)
+        reports, crew, succession = self._people(ground)
         keeper = Keeper(loop, self._clock, places, reports)
         self._parts = _Parts(loop, places, reports, crew, succession, keeper, scope)
         parts.append(self._parts)
@@ -139,13 +187,32 @@ class PoolExecutor:
             parts.keeper.count()
             errand = Errand(spec, parts.places.attempts.prepare(*key), order=parts.keeper.given)
             try:
-                order, errand.path = _order(parts, errand, self._settings.path)
-                errand.body = pack(order)
+                errand.body = self._packed(parts.places, parts.scope, errand)
             except (TypeError, ValueError) as error:
                 parts.reports.never(errand, Outcome.FAILED, "bad_arguments", f"the task can not run: {error}")
                 continue
             parts.crew.add(errand)
         parts.crew.pump()
+
+    def _people(self, ground: Ground) -> tuple[Reports, Doers, Heirs]:
+        """Who reports, who does, who looks after what others have left."""
+        loop, clock, places = ground.loop, ground.clock, ground.places
+        reports = Reports(loop, clock, ground.sink, ground.node_id)
+        stopper = Stopper(loop, clock, ground.scope)
+        crew = Crew(loop, clock, places, reports, stopper, self._settings, ground.environment)
+        return reports, crew, Succession(loop, clock, places, reports, stopper, ground.adopted)
+
+    def _packed(self, places: Places, scope: str, errand: Errand) -> bytes:
+        """What a worker gets. Raises TypeError or ValueError for arguments of a wrong shape."""
+        arguments = errand.spec.arguments
+        name, args, kwargs = arguments.get("callable"), arguments.get("args") or [], arguments.get("kwargs") or {}
+        own, path = arguments.get("path"), self._settings.path
+        if not isinstance(name, str) or not isinstance(args, Sequence) or not isinstance(kwargs, Mapping):
+            raise TypeError("callable must be a text, args a list, kwargs a map")
+        if isinstance(own, Sequence):
+            path = (own,) if isinstance(own, str) else tuple(str(item) for item in own)
+        errand.path = path
+        return pack(order_of(errand, places, scope, name, list(args), dict(kwargs)))
 
     def _adopt(self, parts: _Parts, orphans: Sequence[Adoption]) -> None:
         others: list[Adoption] = []
@@ -158,30 +225,11 @@ class PoolExecutor:
         parts.succession.adopt(others)
 
 
-def _adopted(places: Places, orphan: Adoption) -> Errand:
-    return Errand(orphan.spec, places.attempts.prepare(orphan.spec.run_id, orphan.spec.number))
-
-
-def _order(parts: _Parts, errand: Errand, path: Sequence[str]) -> tuple[Order, tuple[str, ...]]:
-    """What the worker gets, and the path its worker must have. Raises TypeError for arguments of a wrong shape."""
-    spec, arguments = errand.spec, errand.spec.arguments
-    name, args, kwargs = arguments.get("callable"), arguments.get("args") or [], arguments.get("kwargs") or {}
-    own = arguments.get("path")
-    if not isinstance(name, str) or not isinstance(args, Sequence) or not isinstance(kwargs, Mapping):
-        raise TypeError("callable must be a text, args a list, kwargs a map")
-    if isinstance(own, Sequence):
-        path = [own] if isinstance(own, str) else [str(item) for item in own]
-    fence = parts.places.fence(spec.run_id, spec.number)
-    environment = identity(spec, parts.scope)
-    order = Order(
-        spec.run_id,
-        spec.number,
-        spec.token,
-        name,
-        list(args),
-        dict(kwargs),
-        environment,
-        errand.base,
-        fence,
-    )
-    return order, tuple(path)
+def order_of(
+    errand: Errand, places: Places, scope: str, reference: str, args: list[Any], kwargs: dict[str, Any]
+) -> Order:
+    """The order for a worker to call `reference`."""
+    spec = errand.spec
+    fence = places.fence(spec.run_id, spec.number)
+    who = (spec.run_id, spec.number, spec.token)
+    return Order(*who, reference, args, kwargs, identity(spec, scope), errand.base, fence)

@@ -69,14 +69,14 @@ def leave(workers: Sequence[Worker], places: Places) -> None:
     for worker in workers:
         worker.socket.close()
     for worker in workers:
-        if worker.current is None and not worker.ahead and not worker.dead:
+        if not worker.busy and not worker.dead:
             with contextlib.suppress(OSError):
                 poll = select.poll()
                 poll.register(worker.pidfd, select.POLLIN)
                 poll.poll(_LEAVE_MS)
         if worker.reap() is None:
             _LEFT.append(worker.process)
-        elif not worker.unacknowledged and worker.current is None:
+        elif not worker.unacknowledged and not worker.busy:
             remove_worker(worker.prefix)
         worker.close()
     places.leave()

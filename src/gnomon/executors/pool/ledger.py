@@ -34,10 +34,14 @@ class Journal:
         """The first `ends` ends are durable elsewhere."""
         other = 1 - self._turn
         if self._size > _ROTATE and self._last[other] <= ends:
-            if self.intact():
-                os.close(self._fd)
-            self._turn, self._size = other, 0
-            self._open(os.O_TRUNC)
+            self.renew()
+
+    def renew(self) -> None:
+        """Empty the other file and go on in it."""
+        if self.intact():
+            os.close(self._fd)
+        self._turn, self._size = 1 - self._turn, 0
+        self._open(os.O_TRUNC)
 
     def intact(self) -> bool:
         """Whether our descriptor is still ours: a call may have closed it."""

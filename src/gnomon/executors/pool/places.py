@@ -1,4 +1,4 @@
-"""The files of the pool, and what can be read in them.
+"""The files of the pool (and, in a room of its own, of the executor `shared`), and what can be read in them.
 
 <directory>/<2 hex digits>/<run>.<number>.log     what a call printed (`Logs` reads it), `.intent`, `.args`
 <directory>/pool/nodes/<node>/<worker>.journal    and `.journal2`: what it began and ended (`wire.py`)
@@ -39,10 +39,10 @@ class Story:
 class Places:
     """Paths below one directory of attempts."""
 
-    def __init__(self, directory: Path, node_id: str) -> None:
+    def __init__(self, directory: Path, node_id: str, room: str = "pool") -> None:
         self.attempts = AttemptFiles(directory)
-        self.nodes = f"{directory}/pool/nodes"
-        self.fences = f"{directory}/pool/fences"
+        self.nodes = f"{directory}/{room}/nodes"
+        self.fences = f"{directory}/{room}/fences"
         self.own = f"{self.nodes}/{_safe(node_id)}"
         self._count = 0
 

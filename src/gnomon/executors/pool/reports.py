@@ -6,7 +6,7 @@ import contextlib
 import os
 from dataclasses import replace
 
-from gnomon.core.attempts import Ended, Handle, Outcome, Sink, Started
+from gnomon.core.attempts import Adoption, Ended, Handle, Outcome, Sink, Started
 from gnomon.core.ports import Clock
 from gnomon.core.values import Json
 from gnomon.executors import processes
@@ -15,7 +15,7 @@ from gnomon.executors.capping import CappedLog
 from gnomon.executors.logwatch import LogWatch
 from gnomon.executors.loop import Loop
 
-from .places import show
+from .places import Places, show
 from .settling import died, ended, instant, never
 from .worker import Errand
 
@@ -54,8 +54,10 @@ class Reports:
         kept = self._kept(errand, errand.over.log)
         self.emit(ended(errand.spec, errand.over, errand.intent, kept))
 
-    def died(self, errand: Errand, prefix: str, code: int | None, *, ours: bool, survivors: str = "") -> None:
-        """Its worker has died, and nothing of it is left but for `survivors`."""
+    def died(
+        self, errand: Errand, prefix: str, code: int | None, *, ours: bool, survivors: str = "", lost: str = ""
+    ) -> None:
+        """Its worker has died, and nothing of it is left but for `survivors`. `lost`: see `settling.died`."""
         self.watch(errand, prefix)
         try:
             size = os.stat(errand.base + ".log").st_size
@@ -63,13 +65,22 @@ class Reports:
             size = 0
         kept = self._kept(errand, size)
         now = self._clock.now()
-        self.emit(
-            died(errand.spec, errand.began, now, errand.intent, code, ours=ours, log_bytes=kept, survivors=survivors)
-        )
+        more = {"survivors": survivors, "lost": lost}
+        self.emit(died(errand.spec, errand.began, now, errand.intent, code, ours=ours, log_bytes=kept, **more))
 
     def never(self, errand: Errand, outcome: Outcome, code: str, message: str) -> None:
         """It has not begun and will not."""
         self.emit(never(errand.spec, self._clock.now(), outcome, code, message))
+
+    def not_begun(self, errand: Errand, orphan: Adoption, places: Places) -> None:
+        """No journal tells of it. They are not synced to disk at every call: a restart of the machine may have taken an
+        `S` with it.
+        """
+        known = orphan.handle is not None and orphan.handle.process.get("boot") not in ("", None, self.boot)
+        if known or places.restarted(orphan.owner):
+            self.vanished(errand)
+        else:
+            self.never(errand, Outcome.LOST, "lost", "its scheduler died before it began")
 
     def vanished(self, errand: Errand) -> None:
         """Nothing is known of it: the machine was restarted."""

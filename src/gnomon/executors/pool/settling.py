@@ -25,6 +25,8 @@ def seconds(at: datetime) -> float:
 def ended(spec: AttemptSpec, over: Over, intent: Intent | None, log_bytes: int) -> Ended:
     """It ran to an end of its own; an intent that is older than the end decides all the same."""
     stopped = intent if intent is not None and seconds(intent.at) <= over.at else None
+    if over.stopped:
+        stopped = Intent(Reason(over.stopped), instant(over.at))
     error = None if over.ok else Failure(over.code, over.message)
     outcome = Outcome.SUCCEEDED if over.ok else Outcome.FAILED
     if stopped is not None:
@@ -61,12 +63,21 @@ def died(
     ours: bool,
     log_bytes: int = 0,
     survivors: str = "",
+    lost: str = "",
 ) -> Ended:
-    """Its worker is gone in the middle of it. `code`: of the worker, -N for signal N; `ours`: we were its scheduler."""
+    """Its worker is gone in the middle of it.
+
+    Args:
+        code: of the worker, -N for signal N.
+        ours: we were its scheduler.
+        lost: why, if it was not alone in its worker: nobody knows whose fault it was.
+    """
     if intent is not None and intent.reason is not Reason.LOST:
         outcome, error = stopping(spec, intent)
+    elif lost:
+        outcome, error = Outcome.LOST, Failure("lost", f"{lost}: {how(code)}" if ours else lost)
     elif ours:
-        outcome, error = Outcome.FAILED, Failure("worker_died", f"the worker process died of it: {_how(code)}")
+        outcome, error = Outcome.FAILED, Failure("worker_died", f"the worker process died of it: {how(code)}")
     else:
         text = "its scheduler died, then its worker process; nobody saw how it ended"
         outcome, error = Outcome.LOST, Failure("lost", text)
@@ -86,7 +97,8 @@ def died(
     )
 
 
-def _how(code: int | None) -> str:
+def how(code: int | None) -> str:
+    """What became of a worker, in words."""
     if code is None:
         return "nothing is known of its exit"
     if code >= 0:

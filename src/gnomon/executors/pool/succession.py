@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from gnomon.core.attempts import Adoption, Outcome
 from gnomon.core.ports import Clock
@@ -33,14 +33,11 @@ _AGAIN_S = 1.0
 _LOOKS = 1000
 
 
-class Relic:
-    """A worker of another node, at work on an attempt that is ours now."""
+class Mortal:
+    """A worker of another node."""
 
-    def __init__(self, prefix: str, who: Identity, errand: Errand) -> None:
+    def __init__(self, prefix: str, who: Identity) -> None:
         self.prefix, self.pid, self.start, self.near = prefix, who.pid, who.start, who.near
-        self.current: Errand | None = errand
-        self.timer: Timer | None = None
-        self.chased = False
 
     def signal(self, number: signal.Signals) -> None:
         """Through a pidfd, as it may end and its pid be given away at any time."""
@@ -56,6 +53,26 @@ class Relic:
         """As in proc_pid_stat(5); "X" when it is gone."""
         found = processes.find(self.pid)
         return found.state if found is not None and found.start == self.start else "X"
+
+
+class Relic(Mortal):
+    """One at work on an attempt that is ours now."""
+
+    def __init__(self, prefix: str, who: Identity, errand: Errand) -> None:
+        super().__init__(prefix, who)
+        self.current: Errand | None = errand
+        self.timer: Timer | None = None
+        self.chased = False
+
+
+def told_of(places: Places, keys: Collection[Key]) -> dict[Key, Story]:
+    """The most that any journal says of each attempt."""
+    found: dict[Key, Story] = {}
+    for prefix in places.workers():
+        for key, story in stories(prefix).items():
+            if key in keys and (story.began is not None or key not in found):
+                found[key] = story
+    return found
 
 
 class Succession:
@@ -91,7 +108,7 @@ class Succession:
             self._reports.ended.discard((spec.run_id, spec.number))
             fresh.append(orphan)
         if fresh:
-            told = self._told({(orphan.spec.run_id, orphan.spec.number) for orphan in fresh})
+            told = told_of(self._places, {(orphan.spec.run_id, orphan.spec.number) for orphan in fresh})
             for orphan in fresh:
                 self._settle(orphan, told.get((orphan.spec.run_id, orphan.spec.number)))
 
@@ -101,19 +118,10 @@ class Succession:
         if relic is not None:
             self._stop(relic, Reason.CANCELLED)
 
-    def _told(self, keys: set[Key]) -> dict[Key, Story]:
-        """The most that any journal says of each attempt."""
-        found: dict[Key, Story] = {}
-        for prefix in self._places.workers():
-            for key, story in stories(prefix).items():
-                if key in keys and (story.began is not None or key not in found):
-                    found[key] = story
-        return found
-
     def _settle(self, orphan: Adoption, story: Story | None) -> None:
         errand = self._errand(orphan)
         if story is None or story.began is None:
-            self._never(errand, orphan)
+            self._reports.not_begun(errand, orphan, self._places)
             return
         errand.began, errand.over = story.began.at, story.over
         errand.intent = read_intent(errand.base)
@@ -128,14 +136,6 @@ class Succession:
                 self._dead(relic)
         else:
             self._watch(relic, orphan)
-
-    def _never(self, errand: Errand, orphan: Adoption) -> None:
-        """Journals are not synced to disk at every call: a restart of the machine may have taken an `S` with it."""
-        known = orphan.handle is not None and orphan.handle.process.get("boot") not in ("", None, self._reports.boot)
-        if known or self._places.restarted(orphan.owner):
-            self._reports.vanished(errand)
-        else:
-            self._reports.never(errand, Outcome.LOST, "lost", "its scheduler died before it began")
 
     def _watch(self, relic: Relic, orphan: Adoption) -> None:
         errand = relic.current

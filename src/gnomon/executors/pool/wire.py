@@ -8,7 +8,8 @@ was too much for the socket, read the journal.
 
 Records, one JSON array per line:
     ["S", run, number, token, at]                                              it begins (if no R follows)
-    ["X", run, number, token, at, seconds, ok, exit, code, message, log, result]   it has ended
+    ["X", run, number, token, at, seconds, ok, exit, code, message, log, result]   it has ended; the executor `shared`
+        adds why the worker itself has stopped it: "timed_out", "cancelled"
     ["R", run, number, token, at]                                              it was not begun, and will not be
 `at` is in seconds since 1970 (UTC).
 """
@@ -50,7 +51,7 @@ class Began(NamedTuple):
 
 
 class Over(NamedTuple):
-    """An `X` record. `log`: bytes of output; `code`: "" when it succeeded."""
+    """An `X` record. `log`: bytes of output; `code`: "" when it succeeded; `stopped`: why its worker has stopped it."""
 
     run: str
     number: int
@@ -63,6 +64,10 @@ class Over(NamedTuple):
     message: str
     log: int
     result: Any
+    stopped: str = ""
+
+
+_RESULT = Over._fields.index("result")
 
 
 def pack(order: Order) -> bytes:
@@ -82,8 +87,9 @@ def line(kind: str, record: Began | Over) -> bytes:
 
 def over_line(over: Over, result: str) -> bytes:
     """An `X` record whose result is JSON text already."""
-    head = _DUMPS(("X", *over[:-1]))
-    return f"{head[:-1]},{result}]\n".encode("utf-8", "surrogatepass")
+    head = _DUMPS(("X", *over[:_RESULT]))
+    tail = f',"{over.stopped}"' if over.stopped else ""
+    return f"{head[:-1]},{result}{tail}]\n".encode("utf-8", "surrogatepass")
 
 
 def records(data: bytes) -> Iterator[tuple[str, Began | Over]]:

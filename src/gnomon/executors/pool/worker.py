@@ -11,7 +11,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gnomon.core.attempts import AttemptSpec
@@ -28,13 +28,13 @@ _RECEIVE = 1 << 18
 # while it starts. Afterwards they are gone, and a callable that imports gnomon gets the real one.
 _START = """\
 import sys, types
-for name in ("gnomon", "gnomon.system", "gnomon.executors", "gnomon.executors.pool"):
+for name in ("gnomon", "gnomon.system", "gnomon.executors", "gnomon.executors.pool", "gnomon.executors.shared"):
     room = sys.modules[name] = types.ModuleType(name)
     room.__path__ = [sys.argv[1] + "/" + name.replace(".", "/")]
-from gnomon.executors.pool.child import main
+main = __import__(sys.argv[2], fromlist=["main"]).main
 for name in [name for name in sys.modules if name.partition(".")[0] == "gnomon"]:
     del sys.modules[name]
-del sys.argv[1], sys.path[0]
+del sys.argv[1:3], sys.path[0]
 main()
 """
 
@@ -111,6 +111,8 @@ class Worker:
         unacknowledged: ends it told that are not durable yet, with their number.
     """
 
+    program = "gnomon.executors.pool.child"
+
     def __init__(self, prefix: str, settings: PoolSettings, path: tuple[str, ...], environment: Mapping[str, str]):
         self.prefix, self.path = prefix, path
         self.ahead: dict[Key, Errand] = {}
@@ -136,16 +138,9 @@ class Worker:
         _OURS.add(self)
 
     def _spawn(self, settings: PoolSettings, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        options = {
-            "fd": self.theirs.fileno(),
-            "prefix": self.prefix,
-            "path": list(self.path),
-            "max_calls": settings.max_calls,
-            "max_growth": settings.max_growth,
-            "memory_limit": settings.memory_limit,
-        }
+        options = {"fd": self.theirs.fileno(), "prefix": self.prefix} | asdict(settings) | {"path": list(self.path)}
         source = str(Path(__file__).resolve().parents[3])
-        argv = [settings.python, "-c", _START, source, json.dumps(options)]
+        argv = [settings.python, "-c", _START, source, self.program, json.dumps(options)]
         out = os.open(self.prefix + ".out.0", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             return subprocess.Popen(
@@ -166,6 +161,11 @@ class Worker:
     def idle(self) -> bool:
         """Whether it has nothing to do and may be given something."""
         return self.current is None and not self.ahead and self.open
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything of it is to be waited for."""
+        return self.current is not None or bool(self.ahead)
 
     @property
     def open(self) -> bool:
