@@ -13,6 +13,7 @@ from gnomon.core.version import __version__
 if TYPE_CHECKING:
     from gnomon.core.errors import Conflict, GnomonError, NotFound, Problem, Unavailable, UsageError
     from gnomon.scheduler import Job, Run, Scheduler, at, cron, every, next_fires, register_task
+    from gnomon.tasks.performing import TaskFailed
 
 __all__ = [
     "Conflict",
@@ -22,6 +23,7 @@ __all__ = [
     "Problem",
     "Run",
     "Scheduler",
+    "TaskFailed",
     "Unavailable",
     "UsageError",
     "__version__",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _ERRORS = frozenset({"Conflict", "GnomonError", "NotFound", "Problem", "Unavailable", "UsageError"})
+_ELSEWHERE = {"TaskFailed": "gnomon.tasks.performing"}
 
 
 def __getattr__(name: str) -> object:
@@ -40,7 +43,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'gnomon' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("gnomon.core.errors" if name in _ERRORS else "gnomon.scheduler"), name)
+    room = "gnomon.core.errors" if name in _ERRORS else _ELSEWHERE.get(name, "gnomon.scheduler")
+    return getattr(import_module(room), name)
 
 
 def __dir__() -> list[str]:

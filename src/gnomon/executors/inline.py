@@ -26,10 +26,9 @@ from gnomon.core.values import Json
 
 from .attempt import Key, log_limit
 from .files import AttemptFiles
-from .inline_call import CURRENT, Call, arguments, keep_logs, plain, run_loop, text_of
+from .inline_call import CURRENT, Call, arguments, keep_logs, plain, run_loop
+from .pool.calling import judged, text_of
 from .threads import DaemonThreads
-
-RESULT_LIMIT = 64 * 1024
 
 
 class InlineExecutor:
@@ -226,20 +225,18 @@ class InlineExecutor:
         self._emit(Started(spec.run_id, spec.number, spec.token, call.at, Handle(self._worker, {"pid": os.getpid()})))
 
     def _succeeded(self, call: Call, value: Any) -> None:
-        try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-            size = len(text.encode())
-        except (TypeError, ValueError, RecursionError) as error:
-            text = f"the result, of type {type(value).__name__}, is not JSON: {error}"
-            self._end(call, Outcome.FAILED, Failure("result_not_json", text))
+        kept = judged(value)
+        if not kept.ok:
+            self._end(call, Outcome.FAILED, Failure(kept.code, kept.message))
             return
-        if size > RESULT_LIMIT:
-            text = f"the result is {size} bytes of JSON; at most {RESULT_LIMIT} are kept"
-            self._end(call, Outcome.FAILED, Failure("result_too_large", text))
-            return
-        self._end(call, Outcome.SUCCEEDED, None, result=json.loads(text))
+        self._end(call, Outcome.SUCCEEDED, None, result=json.loads(kept.result))
 
     def _failed(self, call: Call, error: BaseException) -> None:
+        if hasattr(error, "task_code"):  # gnomon.TaskFailed: all is said in it
+            kept = judged(getattr(error, "result", None))
+            failure = Failure(str(error.task_code), text_of(error))
+            self._end(call, Outcome.FAILED, failure, result=json.loads(kept.result) if kept.ok else None)
+            return
         logging.getLogger("gnomon.call").error("run %s failed", call.spec.run_id, exc_info=error)
         code: int | None = None
         if isinstance(error, SystemExit):

@@ -75,14 +75,6 @@ def arguments(spec: AttemptSpec) -> tuple[list[Any], dict[str, Any]]:
     return list(args) if isinstance(args, (list, tuple)) else [], dict(kwargs) if isinstance(kwargs, dict) else {}
 
 
-def text_of(error: BaseException) -> str:
-    """What an exception says, at most 4,000 characters."""
-    try:
-        return (str(error) or repr(error)).encode("utf-8", "replace").decode()[:4000]
-    except Exception:
-        return f"{type(error).__name__} (its message can not be had)"
-
-
 async def plain(awaitable: Awaitable[Any]) -> Any:
     """Any awaitable as a coroutine."""
     return await awaitable

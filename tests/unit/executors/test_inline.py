@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gnomon import TaskFailed
 from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Outcome
 from gnomon.core.values import Json
 from gnomon.executors.inline import InlineExecutor
@@ -118,6 +119,23 @@ def leave(value: object) -> None:
 def test_failures(rig: Rig, what: Any, args: tuple[Json, ...], expected: str, exit_code: int | None) -> None:
     end = rig.run("a", what, *args)
     assert (end.outcome, code(end), end.exit_code) == (Outcome.FAILED, expected, exit_code)
+
+
+def sell() -> None:
+    raise TaskFailed("sold_out", "none is left", {"left": 0})
+
+
+async def sell_later() -> None:
+    sell()
+
+
+@pytest.mark.parametrize("what", [sell, sell_later])
+def test_a_failure_with_a_code_keeps_its_result(rig: Rig, tmp_path: Path, what: Callable[..., Any]) -> None:
+    end = rig.run("a", what)
+    assert end.error is not None
+    assert (end.outcome, code(end), end.error.message) == (Outcome.FAILED, "sold_out", "none is left")
+    assert end.result == {"left": 0}
+    assert Logs(tmp_path).size("a", 1) == 0  # no traceback
 
 
 def test_a_thread_with_a_timeout_is_refused(rig: Rig) -> None:
