@@ -11,8 +11,10 @@ from typing import Any
 from gnomon.core.attempts import Executor
 from gnomon.executors.commands import CommandExecutor
 from gnomon.executors.inline import InlineExecutor
+from gnomon.executors.invocation import Source
 from gnomon.executors.pool import PoolExecutor
 from gnomon.executors.shared import SharedExecutor
+from gnomon.tasks.secrets import look_up, providers
 
 from .parts import Parts
 
@@ -45,7 +47,7 @@ def make_executors(parts: Parts, node_id: str, embedding: Embedding) -> Mapping[
     """All executors by name; none starts anything before it is given work."""
     attempts, slots = parts.directory / "attempts", parts.settings.concurrency
     every: tuple[Executor, ...] = (
-        CommandExecutor(attempts, clock=parts.clock, worker=node_id),
+        CommandExecutor(attempts, clock=parts.clock, worker=node_id, source=Source(look_up, providers)),
         PoolExecutor(attempts, node_id, clock=parts.clock, size=slots, path=embedding.path),
         SharedExecutor(attempts, node_id, clock=parts.clock, size=slots, path=embedding.path),
         InlineExecutor(

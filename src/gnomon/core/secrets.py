@@ -21,7 +21,7 @@ def is_reference(value: Json, providers: Sequence[str] = BUILTIN) -> bool:
     found = REFERENCE.fullmatch(value) if isinstance(value, str) else None
     if found is None or found[1] not in providers:
         return False
-    return found[1] != "file" or found[2].startswith("/")
+    return found[1] != "file" or (found[2].startswith("/") and not found[2].startswith("//"))
 
 
 def shielded(value: Json) -> Json:

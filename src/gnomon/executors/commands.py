@@ -18,7 +18,7 @@ from gnomon.core.ports import Clock
 
 from .adopter import Adopter
 from .files import AttemptFiles
-from .invocation import Resolve
+from .invocation import NO_SECRETS, Source
 from .launcher import Launcher
 from .supervisor import Supervisor
 
@@ -42,7 +42,7 @@ class CommandExecutor:
         worker: name that `Handle.worker` carries.
         environment: what commands inherit (gnomon's own variables and the service manager's are left out);
             None: the environment of this process when `open` is called.
-        resolve: turns a secret reference in `env` or `stdin` into its value, any other text into itself.
+        source: where the secrets are that values of `env` and `stdin` refer to; by default there are none.
 
     Events come from one thread of its own. A sink that raises is logged; the event counts as delivered.
     """
@@ -56,11 +56,11 @@ class CommandExecutor:
         clock: Clock,
         worker: str = "local",
         environment: Mapping[str, str] | None = None,
-        resolve: Resolve = str,
+        source: Source = NO_SECRETS,
     ) -> None:
         self._directory = directory
         self._clock, self._worker = clock, worker
-        self._environment, self._resolve = environment, resolve
+        self._environment, self._source = environment, source
         self._parts: _Parts | None = None
 
     def open(self, sink: Sink) -> None:
@@ -71,7 +71,7 @@ class CommandExecutor:
         """
         environment = dict(os.environ) if self._environment is None else self._environment
         supervisor = Supervisor(self._directory, self._clock, sink, self._worker)
-        launcher = Launcher(supervisor, environment, self._resolve)
+        launcher = Launcher(supervisor, environment, self._source)
         self._parts = _Parts(supervisor, launcher, Adopter(supervisor, launcher))
         supervisor.loop.start()
 

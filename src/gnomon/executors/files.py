@@ -6,7 +6,7 @@ Per attempt, in `<directory>/<2 hex digits>/<run>.<number>`:
              `revoked` instead: linked there by a successor, and the shim can never claim any more.
     .exit    what the shim itself had to say, then `=CODE` as last line; its mtime is the end.
     .intent  why it is being stopped and since when, durable before the first signal. The first intent stands.
-    .result  JSON the command may leave
+    .result  JSON the command may leave; of one with secrets in `.said`, until they are struck out of it
     .log     its output, `.cut` what was cut out of it (`capping.py`)
 """
 
@@ -26,10 +26,11 @@ from urllib.parse import quote, unquote
 
 from gnomon.core.values import from_micros, parse_rfc3339, rfc3339
 
-PROTOCOL = (".claim", ".exit", ".intent", ".result")
+SAID = ".said"
+PROTOCOL = (".claim", ".exit", ".intent", ".result", SAID)
 REVOKED = b"revoked\n"
 _EXIT = re.compile(rb"(?s)(.*?)(?:\A|(?<=\n))=(cwd|\d{1,3})\n\Z")
-_NAME = re.compile(r"(.+)\.(\d+)\.(?:claim|exit|intent|result)")
+_NAME = re.compile(r"(.+)\.(\d+)\.(?:claim|exit|intent|result|said)")
 
 
 class Reason(StrEnum):

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.core.attempts import AttemptSpec
+from gnomon.core.secrets import is_reference
 from gnomon.core.substitution import as_text
 from gnomon.core.values import Json
+
+from .files import SAID
 
 KEPT_FOR_OTHERS = ("PATH", "LANG", "LANGUAGE", "TZ")
 WORKER_SETTINGS = ("GNOMON_FILE_ROOTS", "GNOMON_HTTP_PRIVATE")
@@ -22,7 +25,26 @@ _SERVICE = (  # the service manager's own
     *("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC"),
     *("JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "MANAGERPID", "INVOCATION_ID"),
 )
-Resolve = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where secrets come from. `look_up` gives that of a reference, or raises LookupError with words for people."""
+
+    look_up: Callable[[str], str]
+    providers: Callable[[], Sequence[str]]
+
+    def fill(self, text: str, secrets: list[str]) -> str:
+        """The secret that `text` refers to, noted in `secrets`; or `text`, if it is no reference."""
+        if not is_reference(text, self.providers()):
+            return text
+        found = self.look_up(text)
+        if not text.startswith("literal:"):
+            secrets.append(found)
+        return found
+
+
+NO_SECRETS = Source(str, tuple)
 
 
 class Refused(Exception):
@@ -46,13 +68,14 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What is executed. `user` is None when there is nobody else to become."""
+    """What is executed. `user` is None when there is nobody else to become; `secrets` must not get into the log."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     cwd: str | None
     stdin: bytes | None
     user: User | None
+    secrets: Sequence[str] = ()
 
 
 def scope_of(directory: Path) -> str:
@@ -66,13 +89,13 @@ def identity(spec: AttemptSpec, scope: str) -> dict[str, str]:
     return {"GNOMON_JOB_ID": spec.job_id, "GNOMON_FENCE": str(spec.token), **spec.environment, **own}
 
 
-def invocation(spec: AttemptSpec, base: str, scope: str, inherited: Mapping[str, str], resolve: Resolve) -> Invocation:
+def invocation(spec: AttemptSpec, base: str, scope: str, inherited: Mapping[str, str], source: Source) -> Invocation:
     """What to execute for this attempt.
 
     Args:
         base: path of the attempt's files, for GNOMON_RESULT.
         inherited: the environment of the scheduler; what is gnomon's own or secret stays behind.
-        resolve: turns a secret reference (`env:NAME`, …) into its value, other texts into themselves.
+        source: where the secrets are that `env` and `stdin` refer to.
 
     Raises:
         Refused: with codes `bad_arguments`, `unknown_user`, `run_as_needs_root`, `run_as_unavailable`, `bad_secret`.
@@ -82,18 +105,19 @@ def invocation(spec: AttemptSpec, base: str, scope: str, inherited: Mapping[str,
     user = _user(arguments.get("run_as"))
     environment = _environment(inherited, user)
     stdin = arguments.get("stdin")
+    secrets: list[str] = []
     try:
-        given = {name: resolve(text) for name, text in _texts(arguments.get("env")).items()}
-        text = None if stdin is None else resolve(as_text(stdin)).encode()
-    except Exception as error:
-        raise Refused("bad_secret", f"a secret of the task could not be had: {error}") from error
+        given = {name: source.fill(text, secrets) for name, text in _texts(arguments.get("env")).items()}
+        text = None if stdin is None else source.fill(as_text(stdin), secrets).encode()
+    except LookupError as error:
+        raise Refused("secret_not_found", f"a secret of the task could not be had: {error.args[0]}") from None
     environment |= given | identity(spec, scope)
-    environment["GNOMON_RESULT"] = base + ".result" if user is None else "/dev/fd/3"
+    environment["GNOMON_RESULT"] = base + (SAID if secrets else ".result") if user is None else "/dev/fd/3"
     cwd = arguments.get("cwd")
-    call = Invocation(argv if user is None else _becoming(user, argv), environment, _optional(cwd), text, user)
-    for part in (*call.argv, call.cwd or "", *(f"{name}{value}" for name, value in environment.items())):
-        if "\0" in part:
-            raise Refused("bad_arguments", f"the task holds a NUL byte, which no process can take: {part!r:.80}")
+    call = Invocation(argv if user is None else _becoming(user, argv), environment, _optional(cwd), text, user, secrets)
+    for name, part in (("command", "".join(call.argv)), ("cwd", call.cwd or ""), *environment.items()):
+        if "\0" in name + part:
+            raise Refused("bad_arguments", f"the task holds a NUL byte, which no process can take, in {name!r:.80}")
     return call
 
 

@@ -8,7 +8,7 @@ from gnomon.core.attempts import AttemptSpec, Outcome
 
 from .attempt import Key, log_limit
 from .capping import CappedLog
-from .invocation import Invocation, Refused, Resolve, invocation
+from .invocation import Invocation, Refused, Source, invocation
 from .shim import RETRY, spawn_words
 from .supervisor import Supervisor
 
@@ -19,9 +19,9 @@ _SHORTAGE_S = 5.0  # how long a lack of processes, memory or descriptors is wait
 class Launcher:
     """The queue of attempts that wait to be spawned. For the loop's thread only."""
 
-    def __init__(self, supervisor: Supervisor, environment: Mapping[str, str], resolve: Resolve) -> None:
+    def __init__(self, supervisor: Supervisor, environment: Mapping[str, str], source: Source) -> None:
         self._supervisor, self._clock = supervisor, supervisor.clock
-        self._inherited, self._resolve = environment, resolve
+        self._inherited, self._source = environment, source
         self._waiting: dict[Key, AttemptSpec] = {}
         self._pumping = False
         self._short_since: float | None = None
@@ -71,7 +71,7 @@ class Launcher:
         """False: not now, for want of processes, memory or descriptors."""
         try:
             base = self._supervisor.files.prepare(spec.run_id, spec.number)
-            call = invocation(spec, base, self._supervisor.scope, self._inherited, self._resolve)
+            call = invocation(spec, base, self._supervisor.scope, self._inherited, self._source)
             self._spawn(spec, base, call)
         except Refused as refused:
             self._supervisor.never_began(spec, Outcome.FAILED, refused.code, str(refused))

@@ -12,14 +12,19 @@ POSIX sh only. What is not obvious in it:
 from __future__ import annotations
 
 import errno
+import fcntl
+import json
 import os
 import resource
 import signal
+import sys
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from . import processes
 from .capping import hold
+from .files import SAID
 from .invocation import Invocation
 
 SHIM = """\
@@ -35,6 +40,30 @@ code=$?
 echo "=$code" >&2
 exit $code
 """
+SIEVED = """\
+set -C
+echo "$$ $1" >"$0.claim" || exit 125
+trap '' HUP INT QUIT USR1 USR2 ALRM TERM
+exec 2>"$0.exit"
+"$4" -I -S -c "$5" "$6" <&4 >&5 2>/dev/null 3>&- 4<&- 5>&- 7>&- &
+sieve=$!
+trap : HUP INT QUIT USR1 USR2 ALRM TERM
+exec 4<&- 5>&- 6<&- 8<&-
+ulimit -S -n "$3"
+if [ -n "$2" ]; then cd "$2" || { echo =cwd >&2; exit 125; }; fi
+shift 6
+(exec "$@" 2>&1 7>&-)
+code=$?
+exec 1>&2 7>&-
+while kill -0 $sieve 2>/dev/null; do wait $sieve; done
+echo "=$code" >&2
+exit $code
+"""
+"""The same for an attempt with secrets: what it prints goes through `gnomon.system.sieve`, and the exit is written
+down when all of it is in the log. The sieve is started deaf to signals, so that none can end it before it is ready."""
+_SIEVE = "import sys; sys.path.append(sys.argv[1]); from gnomon.system.sieve import main; main()"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_FREE = 32  # descriptors from here on are not among those that a child is given
 RETRY = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 _SIGNALS = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
 
@@ -80,6 +109,8 @@ class Spawner:
         Raises:
             OSError: no shim was started; an errno of `RETRY` may pass by itself.
         """
+        if call.secrets:
+            return self._spawn_sieved(base, call)
         with ExitStack() as stack:
             log = os.open(base + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, log)
@@ -95,20 +126,50 @@ class Spawner:
                 stack.callback(os.close, result)
                 os.fchown(result, call.user.uid, -1)
                 inherited.append(result)
-            actions: list[tuple[int, int] | tuple[int, int, int]] = [
-                (os.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate(inherited)
-            ]
-            actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in self._closing if fd >= len(inherited)]
             argv = ["sh", "-c", SHIM, base, self._identity, call.cwd or "", self._nofile, *call.argv]
-            pid = os.posix_spawn(
-                self._shell,
-                argv,
-                call.environment,
-                file_actions=actions,
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_SIGNALS,
-            )
+            return self._start(argv, call, dict(enumerate(inherited)))
+
+    def _spawn_sieved(self, base: str, call: Invocation) -> Spawned:
+        """The same with a pipe in place of the log, and a process at its other end that strikes the secrets out."""
+        with ExitStack() as stack:
+
+            def kept(fd: int) -> int:
+                """The descriptor, out of the way of those that the child is given."""
+                moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE)
+                os.close(fd)
+                stack.callback(os.close, moved)
+                return moved
+
+            log = kept(os.open(base + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+            hold(log)
+            stdin = kept(os.dup(self._null) if call.stdin is None else _memory_file(call.stdin))
+            order = {"secrets": list(call.secrets), "said": base + SAID, "result": base + ".result"}
+            out, into = map(kept, os.pipe())
+            over, alive = map(kept, os.pipe())
+            places = {0: stdin, 1: into, 2: kept(os.dup(self._null)), 4: out, 5: log, 7: alive, 8: over}
+            places[6] = kept(_memory_file(json.dumps(order).encode()))
+            if call.user is not None:
+                os.fchown(into, call.user.uid, -1)  # so that the command may reopen /dev/stderr
+                places[3] = kept(os.open(base + SAID, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                os.fchown(places[3], call.user.uid, -1)
+            sieve = [sys.executable, _SIEVE, _PACKAGE]
+            argv = ["sh", "-c", SIEVED, base, self._identity, call.cwd or "", self._nofile, *sieve, *call.argv]
+            return self._start(argv, call, places)
+
+    def _start(self, argv: list[str], call: Invocation, places: Mapping[int, int]) -> Spawned:
+        actions: list[tuple[int, int] | tuple[int, int, int]] = [
+            (os.POSIX_SPAWN_DUP2, fd, place) for place, fd in places.items()
+        ]
+        actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in self._closing if fd not in places]
+        pid = os.posix_spawn(
+            self._shell,
+            argv,
+            call.environment,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_SIGNALS,
+        )
         return self._identify(pid)
 
     def _identify(self, pid: int) -> Spawned:

@@ -34,6 +34,7 @@ class Command:
     name = "command"
     aliases = ("execute_command", "shell")
     executor = "commands"
+    secrets = ("env", "stdin")
 
     def validate(self, arguments: Mapping[str, Json]) -> dict[str, Json]:
         """The canonical arguments: `command` as argv list or as shell string, other keys only when given.

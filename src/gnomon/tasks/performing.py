@@ -14,6 +14,7 @@ from typing import Any
 
 from gnomon.core.values import Json, JsonObject
 
+from .muffling import muffled
 from .secrets import Vault
 
 PERFORM = "gnomon.tasks.performing:perform"
@@ -73,10 +74,11 @@ def perform(reference: str, arguments: dict[str, Json], secrets: list[str]) -> J
     limit = os.environ.get("GNOMON_TIMEOUT")
     timeout_s = float(limit) if limit else None
     work = prepare(vault, arguments, secrets, lambda text: print(text, flush=True), os.environ, timeout_s)
-    try:
-        result: Json = vault.strike(function_of(reference)(work))
-    except Exception as error:
-        raise outward(vault, error) from None
+    with muffled(vault.redactor):
+        try:
+            result: Json = vault.strike(function_of(reference)(work))
+        except Exception as error:
+            raise outward(vault, error) from None
     return result
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from gnomon.core.attempts import Adoption, Handle, Outcome
 from gnomon.executors import CommandExecutor, Logs, launcher
+from gnomon.executors.invocation import Source
 from gnomon.executors.processes import find
 from gnomon.system.clock import SystemClock
 from gnomon.testing.executors import Recorder, command
@@ -30,7 +31,9 @@ def sink() -> Recorder:
 
 @pytest.fixture
 def executor(tmp_path: Path, sink: Recorder) -> Iterator[CommandExecutor]:
-    executor = CommandExecutor(tmp_path / "state", clock=SystemClock(), resolve=lambda t: t.replace("env:X", "secret"))
+    executor = CommandExecutor(
+        tmp_path / "state", clock=SystemClock(), source=Source(lambda t: t.replace("env:X", "secret"), lambda: ("env",))
+    )
     executor.open(sink)
     yield executor
     executor.detach()
@@ -107,9 +110,10 @@ def test_state_is_private(executor: CommandExecutor, sink: Recorder, tmp_path: P
 def test_secrets_are_resolved_into_the_environment_only(
     executor: CommandExecutor, sink: Recorder, tmp_path: Path
 ) -> None:
-    executor.start([command("a", 'echo "$P"; cat /proc/$$/cmdline', env={"P": "env:X"})])
+    executor.start([command("a", 'echo "${#P} $P"; cat /proc/$$/cmdline', env={"P": "env:X"})])
     sink.ended("a")
-    assert log_of(tmp_path, "a").count("secret") == 1
+    assert log_of(tmp_path, "a").startswith(f"{len('secret')} ***\n")
+    assert log_of(tmp_path, "a").count("***") == 1
 
 
 def test_a_killed_shim_takes_the_command_with_it(executor: CommandExecutor, sink: Recorder, tmp_path: Path) -> None:
