@@ -18,10 +18,12 @@ from gnomon.core.tasks import TaskType, TaskTypeRegistry
 
 from .callables import callable_task
 from .command import COMMAND
+from .file import FILE
 from .python import PYTHON
+from .sql import SQL
 
 logger = logging.getLogger("gnomon")
-BUILTIN: tuple[TaskType, ...] = (COMMAND, PYTHON)
+BUILTIN: tuple[TaskType, ...] = (COMMAND, PYTHON, SQL, FILE)
 GROUP = "gnomon.tasks"
 
 _registered: dict[str, TaskType] = {}
