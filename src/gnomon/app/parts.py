@@ -50,7 +50,8 @@ class Parts:
             log_limit=s.log_limit,
         )
         context = Context(node_id, engine, self.kinds, self.task_types, self.entropy)
-        return Desk(self.store, self.clock, self.logs, context, actor or f"cli:{user_name()}", s.timezone)
+        who, channels = actor or f"cli:{user_name()}", tuple(s.alerts.channels)
+        return Desk(self.store, self.clock, self.logs, context, who, s.timezone, channels)
 
 
 def registries() -> tuple[Kinds, TaskTypes]:

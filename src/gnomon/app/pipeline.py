@@ -68,7 +68,7 @@ def run_file(
         raise UsageError(
             Problem("nothing_to_run", f"{path} has no enabled job", hint="`gnomon validate` lists its jobs")
         )
-    with open_parts(settings, db=MEMORY) as parts, running(parts, jobs=None) as node:
+    with open_parts(settings, db=MEMORY) as parts, running(parts, jobs=None, alerts=False) as node:
         flow_id = _load(parts, node, stripped, roots, path, pools or {}, configurations or {})
         node.start()
         steps = _steps(stripped)

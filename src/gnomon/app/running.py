@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import threading
@@ -11,8 +12,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from gnomon.core.alerts import SETTING
 from gnomon.core.errors import GnomonError
 from gnomon.core.keys import ID_BITS, time_ordered_id
+from gnomon.core.ports import Transaction
 from gnomon.core.records import NodeRecord, RunFilter
 from gnomon.core.states import ACTIVE
 from gnomon.core.version import __version__
@@ -29,6 +32,7 @@ from gnomon.system.filelock import HeldLock
 from gnomon.system.host import boot_id, host_name
 from gnomon.system.peers import Peers
 
+from .courier import Post
 from .executors import Embedding, make_executors
 from .parts import Parts
 
@@ -49,13 +53,14 @@ class Running:
     files: FileDesk | None
     lasting: bool
     daemon: bool = False
+    post: Post | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     failure: BaseException | None = None
 
     def start(self) -> None:
         """Begin; returns at once."""
-        self.parts.store.write(lambda tx: tx.put_pools(self.parts.settings.pools, "settings"))
+        self.parts.store.write(self._declare)
         note_zone_data(self.desk, tzdata_versions()[0] or "unknown")
         self.node.open()
         self._threads.append(threading.Thread(target=self._guarded, args=(self.loop.run,), name="gnomon-engine"))
@@ -66,6 +71,14 @@ class Running:
         for thread in self._threads:
             thread.daemon = self.daemon
             thread.start()
+
+    def _declare(self, tx: Transaction) -> None:
+        """What the settings say, for every process on this database. An application that says nothing of alerts
+        leaves what others said."""
+        settings = self.parts.settings
+        tx.put_pools(settings.pools, "settings")
+        if self.post is not None and (settings.alerts.given or not self.daemon):
+            tx.put_setting(SETTING, json.dumps(settings.alerts.general.view()))
 
     def drain(self) -> None:
         """Claim nothing more; what runs may end."""
@@ -91,6 +104,8 @@ class Running:
         self.loop.stop()
         for thread in self._threads:
             thread.join()
+        if self.post is not None:
+            self.post.close()
         self.node.leave()
 
     def _watch(self) -> None:
@@ -127,12 +142,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(parts: Parts, *, jobs: Path | None, embedding: Embedding | None = None) -> Iterator[Running]:
+def running(
+    parts: Parts, *, jobs: Path | None, embedding: Embedding | None = None, alerts: bool = True
+) -> Iterator[Running]:
     """A node on `parts`, registered and locked but not started. On leaving it is stopped.
 
     Args:
         jobs: the directory or file to watch, or None.
         embedding: what the application around it brings along, if there is one.
+        alerts: people are told of what goes wrong.
     """
     now = parts.clock.now()
     lasting = state_directory(parts.settings.db) == parts.directory
@@ -170,11 +188,21 @@ def running(parts: Parts, *, jobs: Path | None, embedding: Embedding | None = No
         if peers is not None:
             node.dead_nodes, loop.peers_changed = peers.dead, peers.changed
         files = None if jobs is None else FileDesk(desk, _watcher(parts, jobs))
-        work = Running(parts, node, loop, desk, files, lasting, daemon=embedding is not None)
+        post = _post(parts, node) if alerts else None
+        work = Running(parts, node, loop, desk, files, lasting, daemon=embedding is not None, post=post)
         try:
             yield work
         finally:
             work.stop()
+
+
+def _post(parts: Parts, node: Node) -> Post:
+    """What carries alerts and pings, given to the node."""
+    told = parts.settings.alerts
+    post = Post(told.channels, parts.store, parts.logs)
+    node.notifier.courier = post
+    node.notifier.heartbeat, node.notifier.heartbeat_s = told.heartbeat, told.heartbeat_s
+    return post
 
 
 def _watcher(parts: Parts, jobs: Path) -> DirectoryWatcher:

@@ -42,7 +42,9 @@ def validate(
     from gnomon.operations.validate import check_path
 
     session.check()
-    checked = check_path(path, *registries(), session.settings.timezone, session.configurations())
+    checked = check_path(
+        path, *registries(), session.settings.timezone, session.configurations(), session.settings.alerts.channels
+    )
     if session.json:
         print_json(checked.view())
         return 2 if checked.problems else 0

@@ -33,7 +33,9 @@ def add(
     from .failures import report_problems
 
     session.check()
-    checked = check_path(file, *registries(), session.settings.timezone, session.configurations())
+    checked = check_path(
+        file, *registries(), session.settings.timezone, session.configurations(), session.settings.alerts.channels
+    )
     if checked.problems:
         report_problems(checked.problems, session.json)
         return 2

@@ -207,6 +207,7 @@ class Node:
         def last(tx: Transaction) -> Acts:
             acts = Acts()
             self.progress.step(tx, self.intake.step(tx, events, now, acts), now, acts)
+            self.notifier.step(tx, now, False, acts)
             self.elector.leave(tx, now)
             return acts
 

@@ -72,7 +72,8 @@ FIELDS: tuple[Field, ...] = (
     Field("queue", "queue", named("name of a queue"), "default"),
     Field("on_lost", "on_lost", one_of(OnLost), "rerun"),
     Field("pause_after", "pause_after", none_or(integer(1, 1_000_000)), "none"),
-    Field("alerts", "alerts", policies.alerts, "none"),
+    Field("alerts", "alerts", policies.alerts, "setting"),
+    Field("ping", "ping", none_or(policies.ping), "none"),
     Field("timezone", "timezone", text, "setting"),
 )
 

@@ -6,6 +6,7 @@ import re
 from typing import Any, cast
 
 from gnomon.core.model import Backoff, CatchUp, CatchUpMode, Dependency, Parameter, Rate, Retry, When
+from gnomon.core.secrets import is_reference
 
 from .readers import (
     BAD,
@@ -215,18 +216,33 @@ def rate(value: Value, at: At) -> object:
 
 
 def alerts(value: Value, at: At) -> object:
-    """Names of channels: one, a list, or `{channels, on}` → always `{channels, on}`."""
+    """Names of channels: one, a list, or `{channels, on, late_after}` → always `{channels, on}` at least."""
     if value == "none":
-        return None
+        return {"channels": [], "on": []}
     if not isinstance(value, Mapping_):
         channels = _words("name of a channel")(value, at)
         return BAD if isinstance(channels, Bad) else {"channels": channels, "on": list(ALERT_EVENTS)}
-    keys: dict[str, Reader] = {"channels": _words("name of a channel"), "on": _words("event", ALERT_EVENTS)}
+    keys: dict[str, Reader] = {
+        "channels": _words("name of a channel"),
+        "on": _words("event", ALERT_EVENTS),
+        "late_after": duration(zero=True),
+    }
     read = mapping_of(keys, "`alerts`", {"channel": "channels", "to": "channels"})(value, at)
     if isinstance(read, dict) and "channels" in read:
-        return {"channels": read["channels"], "on": read.get("on", list(ALERT_EVENTS))}
+        late = {"late_after": read["late_after"]} if "late_after" in read else {}
+        return {"channels": read["channels"], "on": read.get("on", list(ALERT_EVENTS)), **late}
     if isinstance(read, dict):
         at.problem("missing_key", "`alerts` needs `channels`", "write for example `alerts: [ops]`")
+    return BAD
+
+
+def ping(value: Value, at: At) -> object:
+    """An http(s) address, or a reference to a secret that holds one."""
+    if not isinstance(value, str):
+        return wrong_type(value, at, "an address", "write for example `ping: https://hc.example/UUID`")
+    if is_reference(value) or value.lower().startswith(("http://", "https://")):
+        return value
+    at.problem("bad_address", f"{shown(value)} is no address", "begin with https:// (or refer to a secret: env:NAME)")
     return BAD
 
 

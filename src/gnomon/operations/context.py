@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from gnomon.core.ports import Clock, Logs, Store, Transaction
@@ -18,7 +19,7 @@ from gnomon.engine.progress import Progress
 class Desk:
     """Store, registries and decisions; `actor` is who asks (`cli:alice`, `rest:token-name`).
 
-    `timezone`: of schedules that name none.
+    `timezone`: of schedules that name none. `channels`: names of those that alerts may go to; None: not known.
     """
 
     store: Store
@@ -27,6 +28,7 @@ class Desk:
     engine: Context
     actor: str
     timezone: str = "UTC"
+    channels: Collection[str] | None = None
     planner: Planner = field(init=False)
     progress: Progress = field(init=False)
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from gnomon.alerts import missing_library
 from gnomon.core.errors import GnomonError, Problem
 from gnomon.core.values import JsonObject, rfc3339
 
@@ -165,6 +166,23 @@ def zone_finding(versions: tuple[str | None, str | None]) -> Finding:
         hint = "update the system's time zone data: rules may have changed"
         return Finding("time zones", Level.WARN, f"{text}: the host's is older", hint)
     return Finding("time zones", Level.OK, text)
+
+
+def alert_findings(settings: Settings) -> Iterator[Finding]:
+    """Channels, and what they lack."""
+    alerts = settings.alerts
+    for name, channel in alerts.channels.items():
+        said = f"{channel.kind.name}: {channel.kind.describe(channel.arguments)}"
+        if name in alerts.general.channels:
+            said += "; for every job that names none"
+        lacks = missing_library(channel)
+        if lacks is not None:
+            yield Finding(f"alerts.{name}", Level.FAIL, said, lacks)
+        else:
+            yield Finding(f"alerts.{name}", Level.OK, said, f"`gnomon alerts test {name}` tries it")
+    if not alerts.channels:
+        hint = "declare a channel: [alerts.NAME] in gnomon.toml"
+        yield Finding("alerts", Level.OK, "nobody is told when a job fails", hint)
 
 
 def machine_findings(settings: Settings) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from gnomon.jobfiles.parsing import ParsedFile
 from .configurations import put
 from .context import Desk
 from .definitions import retire, upsert
-from .doubts import doubts
+from .doubts import doubts, unknown_channels
 from .views import problem_view
 
 logger = logging.getLogger("gnomon")
@@ -126,7 +126,7 @@ class FileDesk:
         self._told = now
         for job, path in plan.upserts:
             logger.info("job %s loaded from %s", job.job_id, path)
-            for doubt in doubts(job):
+            for doubt in (*doubts(job), *unknown_channels(job, self.desk.channels)):
                 logger.warning("%s: %s", path, doubt)
         for job_id in plan.retire:
             logger.info("job %s is in no file any more: it does not fire again, its history stays", job_id)

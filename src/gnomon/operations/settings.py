@@ -16,6 +16,8 @@ import platformdirs
 from gnomon.core.durations import parse_duration
 from gnomon.core.errors import GnomonError, Problem, UsageError
 
+from .alert_settings import AlertSettings, read_alerts
+
 DEFAULT_JOBS_DIR = "/etc/gnomon/jobs.d"
 FILE_NAME = "gnomon.toml"
 
@@ -35,6 +37,7 @@ class Settings:
     values: Mapping[str, Value]
     project: Path | None = None
     pools: Mapping[str, int] = field(default_factory=dict)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
     @property
     def db(self) -> str:
@@ -155,6 +158,7 @@ def load_settings(
     config: str | None = None,
     directory: Path | None = None,
     search: bool = True,
+    alerts: Mapping[str, object] | None = None,
 ) -> Settings:
     """Collect every setting from its strongest source.
 
@@ -164,6 +168,7 @@ def load_settings(
         config: a settings file to use instead of looking for one.
         directory: working directory (default: the process's).
         search: False looks for no settings file.
+        alerts: instead of the `[alerts]` of a settings file.
 
     Raises:
         UsageError: unknown keys, values out of range, an unreadable file; all at once.
@@ -173,12 +178,14 @@ def load_settings(
     path = _find(config, here, problems) if search else None
     document = {} if path is None else _read(path, problems)
     pools = _pools(document.pop("pools", {}), path, problems)
+    written = document.pop("alerts", {})
+    told = read_alerts(written if alerts is None else alerts, path, problems)
     values: dict[str, Value] = {}
     for name, raw, source in _sources(flags, environment, document, path):
         check = _CHECKS.get(name)
         if check is None:
-            near = difflib.get_close_matches(name, [*_CHECKS, "pools"], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join([*_CHECKS, "pools"])
+            near = difflib.get_close_matches(name, [*_CHECKS, "pools", "alerts"], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join([*_CHECKS, "pools", "alerts"])
             problems.append(Problem("setting_unknown", f"{name!r} is no setting", name, hint, source))
             continue
         if name in values:
@@ -197,7 +204,7 @@ def load_settings(
         values["db"] = Value(f"sqlite:///{values['db'].value}", values["db"].source)
     if values["jobs_dir"].source == str(path) and path is not None:
         values["jobs_dir"] = Value(str(path.parent / str(values["jobs_dir"].value)), str(path))
-    return Settings(values, project, pools)
+    return Settings(values, project, pools, told)
 
 
 def _sources(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from gnomon.core.values import JsonObject
 from gnomon.jobfiles.uses import Content
 from gnomon.jobfiles.validating import judge_path
 
-from .doubts import doubts
+from .doubts import doubts, unknown_channels
 from .views import problem_view
 
 
@@ -49,15 +49,19 @@ def check_path(
     task_types: TaskTypes,
     timezone: str,
     configured: Mapping[str, ConfigurationRecord] | None = None,
+    channels: Collection[str] | None = None,
 ) -> Checked:
     """Everything about the job files at `path`, judged together as at a first start.
 
     Args:
         configured: configurations of a database, which jobs may use as well.
+        channels: those that alerts may go to; None: not known.
     """
     jobs, problems, files = judge_path(path, kinds, task_types, default_timezone=timezone, configured=configured)
     problems = (*problems, *(replace(p, file=str(path)) for job in jobs for p in doubts(job)))
     warnings = tuple(warning for parsed in files.values() for warning in parsed.warnings)
+    strange = (replace(p, file=str(path)) for job in jobs for p in unknown_channels(job, channels))
+    warnings = (*warnings, *strange)
     contents = {name: Content(record.type, record.arguments) for name, record in (configured or {}).items()}
     contents |= {
         name: Content.written(entry) for parsed in files.values() for name, entry in parsed.configurations.items()

@@ -36,3 +36,5 @@ class Policies(TypedDict, total=False):
     queue: str
     on_lost: Literal["rerun", "fail"]
     pause_after: int
+    alerts: str | Sequence[str] | Mapping[str, Any]
+    ping: str

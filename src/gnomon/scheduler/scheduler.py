@@ -24,6 +24,7 @@ from .asking import Asking
 from .building import build_job
 from .configuring import Configuring, Contents, save_all
 from .deleting import Deleting
+from .flows import Flows
 from .functions import Function, check_place, inside_a_call, is_local, module_path, reference_of
 from .policies import Policies
 from .reading import must_be_there, read_job
@@ -37,7 +38,7 @@ PYTHON = Source(SourceKind.PYTHON)
 __all__ = ["Scheduler"]
 
 
-class Scheduler(Asking, Configuring, Deleting):
+class Scheduler(Asking, Configuring, Deleting, Flows):
     """Runs jobs inside your application, on time, each fire once however many processes embed it.
 
     Without a database everything is kept in memory and ends with the process. With `db=` it is durable: a restart
@@ -54,6 +55,7 @@ class Scheduler(Asking, Configuring, Deleting):
         timezone: zone of schedules that name none.
         executor: where functions run: `"thread"` or `"process"`.
         jobs_dir: a directory (or file) of job files to load and watch as well.
+        alerts: who is told when jobs fail: the keys of `[alerts]` in the settings file (docs/alerts.md).
 
     Raises:
         UsageError: a value that cannot be; says which, and what is allowed.
@@ -72,11 +74,12 @@ class Scheduler(Asking, Configuring, Deleting):
         timezone: str = "UTC",
         executor: Literal["thread", "process"] = "thread",
         jobs_dir: str | os.PathLike[str] | None = None,
+        alerts: Mapping[str, Any] | None = None,
     ) -> None:
         if executor not in ("thread", "process"):
             raise usage("executor_unknown", f"executor is {executor!r}", key="executor", hint='"thread" or "process"')
         flags = {"db": ":memory:" if db is None else os.fspath(db), "concurrency": concurrency, "timezone": timezone}
-        settings = load_settings(flags, {}, search=False)
+        settings = load_settings(flags, {}, search=False, alerts=alerts)
         self._in_memory = db is None
         self._own: dict[str, Definition] = {}
         self._own_configurations: Contents = {}

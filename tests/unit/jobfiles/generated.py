@@ -104,7 +104,7 @@ RETRIES = st.builds(
 CATCH_UPS = st.builds(CatchUp, mode=st.sampled_from(CatchUpMode), max_age_s=SOME_S, max_count=st.integers(1, 10_000))
 EVENTS = st.lists(st.sampled_from(["failed", "late", "missed", "recovered"]), min_size=1, unique=True)
 ALERTS = st.none() | st.fixed_dictionaries(
-    {"channels": st.lists(IDS, min_size=1, max_size=2, unique=True), "on": EVENTS}
+    {"channels": st.lists(IDS, min_size=1, max_size=2, unique=True), "on": EVENTS}, optional={"late_after": MICROS}
 )
 
 
@@ -141,6 +141,7 @@ def jobs(draw: st.DrawFn) -> Job:
         on_lost=draw(st.sampled_from(OnLost)),
         pause_after=draw(st.none() | st.integers(1, 100)),
         alerts=draw(ALERTS),
+        ping=draw(st.sampled_from([None, "https://hc.example/1", "env:PING"])),
         timezone=timezone,
     )
     if duplicate_schedule_ids(job):

@@ -55,6 +55,7 @@ TASK = "task: [date]"
         ("parameters: {x: {type: integer, default: a}}", "wrong_type", "parameters.x.default", 42, ""),
         ("for_each: abc", "wrong_type", "for_each", 11, "${runs"),
         ("alerts: {on: [failed]}", "missing_key", "alerts", 9, "ops"),
+        ("ping: hc.example/1", "bad_address", "ping", 7, "https://"),
         ("alerts: {channels: a, on: [fail]}", "unknown_value", "alerts.on[0]", 28, "`failed`"),
         ("timezone: Europe/Berln", "timezone_invalid", "timezone", 11, "Europe/Berlin"),
         ("schedule: 61 * * * *", "cron_invalid", "schedule", 11, ""),

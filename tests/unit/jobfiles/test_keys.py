@@ -80,7 +80,11 @@ EVENTS = ["failed", "late", "missed", "recovered"]
         ("pause_after: 3", "pause_after", 3),
         ("alerts: ops", "alerts", {"channels": ["ops"], "on": EVENTS}),
         ("alerts: {to: [ops, dev], on: [failed]}", "alerts", {"channels": ["ops", "dev"], "on": ["failed"]}),
-        ("alerts: none", "alerts", None),
+        ("alerts: none", "alerts", {"channels": [], "on": []}),
+        ("alerts: {to: ops, late_after: 10m}", "alerts", {"channels": ["ops"], "on": EVENTS, "late_after": 600.0}),
+        ("ping: https://hc.example/1", "ping", "https://hc.example/1"),
+        ("ping: env:HC", "ping", "env:HC"),
+        ("ping: none", "ping", None),
         ("timezone: Europe/Berlin", "timezone", "Europe/Berlin"),
         ("priority: ~", "priority", 0),
     ],
@@ -155,7 +159,22 @@ def test_the_zone_of_the_job_is_that_of_its_schedules() -> None:
         ("task_type: shell\nentry_point: rm -rf /tmp/x", "command", {"command": "rm -rf /tmp/x"}),
         ("task_type: python\nentry_point: a:b\nargs: [1]", "python", {"callable": "a:b", "args": [1]}),
         ("function: a:b\nkwargs: {x: 1}", "python", {"callable": "a:b", "kwargs": {"x": 1}}),
-        ("task: {config_type: Db, query: select}", "sql", {"query": "select"}),
+        ("task: {config_type: Db, dsn: 'x://y', SQL: select}", "sql", {"url": "x://y", "query": "select"}),
+        (
+            "task: {config_type: database, connectionString: 'x://y', query: select, destination-table: t}",
+            "sql",
+            {"url": "x://y", "query": "select", "into": {"mode": "append", "table": "t"}},
+        ),
+        (
+            "task: {config_type: FILE, Location: /x, file-operation: Write, file_content: c, FileEncoding: latin-1}",
+            "file",
+            {"operation": "write", "path": "/x", "content": "c", "encoding": "iso8859-1"},
+        ),
+        (
+            "task: {config_type: api_request, url: 'http://x/', http-method: POST, request_headers: {a: b}, body: c}",
+            "http",
+            {"url": "http://x/", "method": "POST", "headers": {"a": "b"}, "body": "c"},
+        ),
     ],
 )
 def test_tasks(keys: str, kind: str, arguments: object) -> None:

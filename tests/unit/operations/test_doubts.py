@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gnomon.core.model import Job, Parameter, Task
-from gnomon.operations.doubts import doubts
+from gnomon.operations.doubts import doubts, unknown_channels
 
 
 def _job(*words: str, **fields: object) -> Job:
@@ -23,9 +23,13 @@ def test_a_reference_nobody_fills_names_the_nearest() -> None:
     assert "fire_date" in problem.hint
 
 
-def test_what_this_version_does_not_carry_out_is_said() -> None:
-    found = doubts(_job(alerts={"channels": ["ops"]}))
-    assert [p.key for p in found] == ["alerts"]
+def test_an_alert_to_a_channel_nobody_declared_names_the_nearest() -> None:
+    job = _job(alerts={"channels": ["opps", "ops"], "on": ["failed"]})
+    (problem,) = unknown_channels(job, ["ops", "dev"])
+    assert (problem.code, problem.key, "'ops'" in problem.hint) == ("channel_unknown", "alerts", True)
+    assert "[alerts.opps]" in unknown_channels(job, [])[0].hint
+    assert unknown_channels(job, None) == []  # whoever judges does not know the settings
+    assert doubts(job) == []
 
 
 def test_an_item_is_known_where_there_are_items() -> None:
