@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gnomon.core.configurations import merged
 from gnomon.core.errors import UsageError
@@ -10,26 +12,14 @@ from gnomon.core.model import Task
 from gnomon.core.values import Json, JsonObject
 
 from .context import Context, Given
+from .foreign import arguments_of_config, type_of_config
+from .lint import warn_of_secrets
 from .readers import BAD, Bad, named, plain, wrong_type
-from .report import At, folded_word
+from .report import At
 from .tree import Mapping_, Seq, Value, shown
 
 ENTRY_POINT = {"command": "command", "python": "function", "http": "url", "sql": "query"}
 """Which argument of a task type `entry_point` is."""
-
-CONFIG_TYPES = {"api_request": "http", "api": "http", "db": "sql", "file": "file"}
-"""Task types by what `config_type` calls them."""
-
-CONFIG_ARGUMENTS = {
-    "http": {"http_method": "method"},
-    "file": {
-        "location": "path",
-        "file_operation": "operation",
-        "file_content": "content",
-        "file_encoding": "encoding",
-    },
-}
-"""Arguments by what configurations with a `config_type` call them."""
 
 
 def read_task(given: Given, context: Context) -> tuple[Task | Bad, tuple[Value, At] | None]:
@@ -90,6 +80,7 @@ def _written(value: Value, at: At, context: Context) -> tuple[Task | Bad, tuple[
         return _validated("command", {"command": plain(value)}, at, context, bare=True), None
     if not isinstance(value, Mapping_):
         return wrong_type(value, at, "a mapping", "write for example `{type: command, command: [date]}`"), None
+    warn_of_secrets(value, at)
     timeout = (value["timeout_sec"], at.child("timeout_sec")) if "timeout_sec" in value else None
     use = named("name of a configuration")(value["use"], at.child("use")) if value.get("use") is not None else None
     if isinstance(use, Bad):
@@ -106,19 +97,35 @@ def _written(value: Value, at: At, context: Context) -> tuple[Task | Bad, tuple[
         return BAD, timeout
     own = arguments_of(value, kind, leave=("use", "timeout_sec"))
     if use is None:
-        return _validated(kind, own, at, context), timeout
+        return _validated(kind, own, at, context, value), timeout
     if base:
         below = {key: item for key, item in base.items() if key != "type"}
-        if isinstance(_validated(kind, merged(below, own), at, context), Bad):
+        if isinstance(_validated(kind, merged(below, own), at, context, value), Bad):
             return BAD, timeout
     return Task(kind, own, str(use)), timeout
 
 
 def arguments_of(value: Mapping_, kind: str, leave: tuple[str, ...] = ()) -> dict[str, Json]:
     """The arguments in a mapping that also says its type; foreign names made ours when it has a `config_type`."""
-    names = CONFIG_ARGUMENTS.get(kind, {}) if "config_type" in value else {}
     taken = ("type", "config_type", *leave)
-    return {names.get(key, key): plain(item) for key, item in value.items() if key not in taken}
+    if "config_type" in value:
+        return arguments_of_config(value, kind, taken)[0]
+    return {key: plain(item) for key, item in value.items() if key not in taken}
+
+
+def _as_written(error: UsageError, value: Value, kind: str) -> UsageError:
+    """The problems with the keys that stand in the file."""
+    if not isinstance(value, Mapping_) or "config_type" not in value:
+        return error
+    written = arguments_of_config(value, kind, ("type", "config_type"))[1]
+    return UsageError(
+        *(
+            replace(item, key=written[head] + item.key[len(head) :])
+            if (head := re.split(r"[.\[]", item.key, maxsplit=1)[0]) in written
+            else item
+            for item in error.problems
+        )
+    )
 
 
 def _declared_type(value: Mapping_, at: At, context: Context, base: JsonObject) -> str | Bad:
@@ -138,8 +145,7 @@ def _declared_type(value: Mapping_, at: At, context: Context, base: JsonObject) 
 
 def config_type(value: Value, at: At, context: Context) -> str | Bad:
     """The task type that a `config_type` names."""
-    word = CONFIG_TYPES.get(folded_word(value), value) if isinstance(value, str) else value
-    return _type_name(word, at, context)
+    return _type_name(type_of_config(value) if isinstance(value, str) else value, at, context)
 
 
 def _type_name(value: Value, at: At, context: Context) -> str | Bad:
@@ -154,7 +160,9 @@ def _type_name(value: Value, at: At, context: Context) -> str | Bad:
     return BAD
 
 
-def _validated(kind: str, arguments: dict[str, Json], at: At, context: Context, *, bare: bool = False) -> Task | Bad:
+def _validated(
+    kind: str, arguments: dict[str, Json], at: At, context: Context, value: Value = None, *, bare: bool = False
+) -> Task | Bad:
     task_type = context.task_types.resolve(kind)
     if task_type is None:
         at.unknown("unknown_task_type", f"there is no task type {kind}", kind, context.task_types.names())
@@ -163,7 +171,7 @@ def _validated(kind: str, arguments: dict[str, Json], at: At, context: Context, 
         return Task(task_type.name, task_type.validate(arguments))
     except UsageError as error:
         if not bare:
-            at.refused(error)
+            at.refused(_as_written(error, value, kind))
         for item in error.problems if bare else ():
             key = item.key.removeprefix("command").lstrip(".")
             at.report.add(item.code, item.message, at.path, item.hint, key=key)
@@ -183,6 +191,7 @@ def read_configurations(value: Value, at: At, context: Context) -> dict[str, Jso
         if not isinstance(item, Mapping_):
             wrong_type(item, here, "a mapping of arguments")
             continue
+        warn_of_secrets(item, here)
         kind: str | Bad | None = None
         if item.get("type") is not None or item.get("config_type") is not None:
             kind = _declared_type(item, here, context, {})
