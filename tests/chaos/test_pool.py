@@ -1,4 +1,4 @@
-"""Calls outlive a scheduler that is killed with -9 or stalled: nothing lost, nothing wrong, nothing twice.
+"""Calls of the pool and of `shared` outlive a scheduler killed with -9 or stalled: nothing lost, wrong, or twice.
 
 This file is also the program that is killed: a host of the pool whose store is an append-only journal. The
 callables keep a ledger of their own, one O_APPEND write each, which is compared with that journal.
@@ -25,12 +25,21 @@ import pytest
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Event, Handle, Started
 from gnomon.executors.pool import PoolExecutor
+from gnomon.executors.shared import SharedExecutor
 from gnomon.system.clock import SystemClock
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 MODULE = """
-import os, time
+import asyncio, os, time
+async def attend(work):
+    name = f"{work.environment['GNOMON_RUN_ID']} {work.environment['GNOMON_ATTEMPT']}\\n"
+    fd = os.open(work.arguments["ledger"], os.O_WRONLY | os.O_APPEND)
+    os.write(fd, f"begin {name}".encode())
+    await asyncio.sleep(work.arguments["seconds"])
+    os.write(fd, f"end {name}".encode())
+    os.close(fd)
+    return name
 def work(ledger, seconds):
     name = f"{os.environ['GNOMON_RUN_ID']} {os.environ['GNOMON_ATTEMPT']}\\n"
     fd = os.open(ledger, os.O_WRONLY | os.O_APPEND)
@@ -54,7 +63,8 @@ def host(directory: Path, node: str) -> None:
     owners: dict[str, str] = {}
     offset = 0
     settings = {"size": plan["size"], "path": (str(directory),)}
-    pool = PoolExecutor(directory / "state", node, clock=SystemClock(), **settings)
+    kind = {"pool": PoolExecutor, "shared": SharedExecutor}[plan["kind"]]
+    pool = kind(directory / "state", node, clock=SystemClock(), **settings)
 
     def note(**fact: Any) -> None:
         os.write(journal, (json.dumps(fact) + "\n").encode())
@@ -65,7 +75,10 @@ def host(directory: Path, node: str) -> None:
         one = state[run]
         one.number, one.token, one.live, one.owner = number, token, True, node
         note(kind="claim", run=run, number=number, token=token, owner=node)
-        task = {"callable": "chores:work", "args": [str(directory / "ledger"), plan["runs"][run]]}
+        ledger, seconds = str(directory / "ledger"), plan["runs"][run]
+        task: dict[str, Any] = {"callable": "chores:work", "args": [ledger, seconds]}
+        if plan["kind"] == "shared":
+            task = {"callable": "chores:attend", "arguments": {"ledger": ledger, "seconds": seconds}}
         return AttemptSpec(run, number, token, "job", "python", task, {})
 
     def owned(run: str) -> bool:
@@ -160,15 +173,15 @@ def until(condition: Callable[[], object], what: str, patience_s: float = 60.0) 
 class Stage:
     """A directory, its plan, and the hosts that play it."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.ledger = directory, directory / "ledger"
+    def __init__(self, directory: Path, kind: str) -> None:
+        self.directory, self.ledger, self.kind = directory, directory / "ledger", kind
         self.ledger.touch()
         (directory / "chores.py").write_text(MODULE)
         self.hosts: list[subprocess.Popen[bytes]] = []
         self.count = 0
 
     def plan(self, runs: dict[str, float], size: int) -> None:
-        (self.directory / "plan.json").write_text(json.dumps({"runs": runs, "size": size}))
+        (self.directory / "plan.json").write_text(json.dumps({"runs": runs, "size": size, "kind": self.kind}))
 
     def play(self) -> subprocess.Popen[bytes]:
         self.count += 1
@@ -187,7 +200,7 @@ class Stage:
     def workers(self) -> list[int]:
         """Living workers of all hosts."""
         found = []
-        for path in self.directory.glob("state/pool/nodes/*/*.id"):
+        for path in self.directory.glob("state/*/nodes/*/*.id"):
             try:
                 one = json.loads(path.read_text())
                 stat = Path(f"/proc/{one['pid']}/stat").read_text().rpartition(")")[2].split()
@@ -229,9 +242,9 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path)
+@pytest.fixture(params=["pool", "shared"])
+def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    stage = Stage(tmp_path, request.param)
     yield stage
     for process in stage.hosts:
         if process.poll() is None:
@@ -240,6 +253,20 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         process.wait()
     for pid in stage.workers():
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("stage", ["shared"], indirect=True)
+def test_fifty_in_flight_are_finished_and_their_ends_are_learnt(stage: Stage) -> None:
+    stage.plan({f"r{i}": 1.0 for i in range(60)}, size=50)
+    first = stage.play()
+    until(lambda: sum(kind == "begin" for kind, _, _ in stage.lines()) == 50, "fifty attempts to begin")
+    first.kill()
+    first.wait()
+    assert len(stage.workers()) == 1
+    until(lambda: not stage.workers(), "the worker to finish and go")
+    assert Counter(kind for kind, _, _ in stage.lines()) == {"begin": 50, "end": 50}
+    assert stage.play().wait(30) == 0
+    stage.check()
 
 
 def test_busy_workers_finish_and_their_ends_are_learnt(stage: Stage) -> None:
