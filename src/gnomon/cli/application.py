@@ -9,7 +9,23 @@ import typer
 
 from gnomon.core.version import __version__
 
-from . import asking, configurations, db, doctor, jobfiles, jobs, logs, pruning, running, runs, schedules, serving
+from . import (
+    alerts,
+    asking,
+    backfilling,
+    configurations,
+    db,
+    doctor,
+    flows,
+    jobfiles,
+    jobs,
+    logs,
+    pruning,
+    running,
+    runs,
+    schedules,
+    serving,
+)
 from .command import AsJson, Config, Db
 from .session import Session
 
@@ -41,6 +57,7 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     serving.register(app)
     running.register(app)
+    backfilling.register(app)
     asking.register(app)
     jobfiles.register(jobs.app)
     app.add_typer(jobs.app, name="jobs")
@@ -48,7 +65,9 @@ def make_app() -> typer.Typer:
     logs.register(runs.app)
     pruning.register(jobs.app, schedules.app, runs.app)
     app.add_typer(runs.app, name="runs")
+    app.add_typer(flows.app, name="flows")
     app.add_typer(configurations.app, name="configurations")
+    app.add_typer(alerts.app, name="alerts")
     doctor.register(app)
     app.add_typer(db.app, name="db")
     return app

@@ -125,8 +125,11 @@ def read_time(session: Session, text: str | None, option: str) -> datetime | Non
         raise usage(problem.code, problem.message, key=option, hint=problem.hint) from None
 
 
-def confirm(what: str, yes: bool) -> None:
+def confirm(what: str, yes: bool, otherwise: str = "nothing was deleted") -> None:
     """Ask on a terminal; elsewhere `--yes` must have been said.
+
+    Args:
+        otherwise: what is said when nothing is done.
 
     Raises:
         UsageError: nobody can be asked. typer.Exit: the answer was no.
@@ -134,7 +137,7 @@ def confirm(what: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise usage("not_confirmed", f"{what}: nobody can be asked here", hint="say --yes; nothing was deleted")
+        raise usage("not_confirmed", f"{what}: nobody can be asked here", hint=f"say --yes; {otherwise}")
     if not typer.confirm(f"{what}?", err=True):
-        print("nothing was deleted", file=sys.stderr)
+        print(otherwise, file=sys.stderr)
         raise typer.Exit(1)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from gnomon.operations.context import Desk
 
 _TAIL = 20
+Parameters = Annotated[
+    list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For a job; may be repeated.")
+]
 _INTERRUPTED = 130
 
 
@@ -38,9 +41,7 @@ def register(app: typer.Typer) -> None:
 def run(
     session: Session,
     what: Annotated[str, typer.Argument(metavar="FILE|JOB", help="A job file, or a job's id.", show_default=False)],
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For a job; may be repeated.")
-    ] = None,
+    parameter: Parameters = None,
     wait: Annotated[
         bool | None, typer.Option("--wait/--no-wait", help="For a job: stay until it is over; if a scheduler runs.")
     ] = None,
@@ -53,10 +54,11 @@ def run(
         return _run_file(session, path)
     if os.path.isdir(path):
         raise usage("not_a_file", f"{what} is a directory", hint="name one job file, or `gnomon serve --jobs-dir DIR`")
-    return _run_job(session, what, _parameters(parameter or []), wait)
+    return _run_job(session, what, read_parameters(parameter or []), wait)
 
 
-def _parameters(texts: list[str]) -> dict[str, str]:
+def read_parameters(texts: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` each."""
     values = {}
     for text in texts:
         name, mark, value = text.partition("=")
@@ -71,7 +73,9 @@ def _run_file(session: Session, path: Path) -> int:
     from gnomon.operations.validate import check_path
 
     session.check()
-    checked = check_path(path, *registries(), session.settings.timezone, session.configurations())
+    checked = check_path(
+        path, *registries(), session.settings.timezone, session.configurations(), session.settings.alerts.channels
+    )
     if checked.problems:
         report_problems(checked.problems, session.json)
         if not checked.usable:

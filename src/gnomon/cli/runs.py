@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, cast
 
 import typer
+
+from gnomon.core.states import FINAL
 
 from . import command as shared
 from .choosing import run_filter
 from .command import command, group
 from .jobs import nothing_yet
-from .output import local_time, print_fields, print_json, print_page, print_table, seconds, state_text
+from .output import local_time, print_fields, print_json, print_page, print_table, seconds, shown, state_text
 from .session import Session
 
-app = group("Runs: list, show, logs, cancel, retry, delete.")
+app = group("Runs: list, show, logs, cancel, skip, retry, delete.")
 Id = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or its beginning.", show_default=False)]
 Ids = Annotated[list[str], typer.Argument(metavar="RUN…", help="Ids of runs.", show_default=False)]
 States = Annotated[
@@ -32,14 +35,19 @@ def list_(
     since: shared.Since = None,
     until: shared.Until = None,
     label: shared.Labels = None,
+    parent: Annotated[
+        str | None, typer.Option("--parent", metavar="RUN", help="The items of this run, instead of it.")
+    ] = None,
     limit: shared.Limit = 50,
     cursor: shared.Cursor = None,
 ) -> None:
-    """Runs, newest first."""
-    from gnomon.operations.runs import list_runs
+    """Runs, newest first. A run with items is one line; `--parent` lists its items."""
+    from gnomon.operations.runs import list_runs, show_run
 
     with session.listing() as desk:
         where = run_filter(session, desk, job=job, state=state, type_=type_, label=label, since=since, until=until)
+        if parent is not None:
+            where = replace(where, parent_id=str(show_run(desk, parent)["id"]))
         page = list_runs(desk, where, limit, cursor)
     if nothing_yet(session):
         return
@@ -71,10 +79,18 @@ def _row(run: Mapping[str, Any], session: Session) -> tuple[object, ...]:
 
 def remark(run: Mapping[str, Any]) -> str:
     """What is worth knowing about a run, in a few words."""
+    item = f"item {run['index']} ({shown(run['item'])}): " if run["parent_id"] else ""
+    return (item + _remark(run)).removesuffix(": ")
+
+
+def _remark(run: Mapping[str, Any]) -> str:
     if run["error"] is not None and run["state"] != "succeeded":
         return str(run["error"]["message"])
     if run["state"] == "retry_wait":
         return f"attempt {len(run['attempts']) + 1} follows"
+    if run["state"] == "running" and run["items"]:
+        over = sum(count for state, count in run["items"].items() if state in FINAL)
+        return f"{over} of {sum(run['items'].values())} items are over"
     if run["state"] in ("waiting", "queued"):
         return f"waits for {run['waiting_for'] or 'a free slot'}"
     return str(run["reason"] or run["note"] or "")
@@ -113,6 +129,8 @@ def print_run(session: Session, run: Mapping[str, Any]) -> None:
             "parameters": run["parameters"],
             "labels": run["labels"],
             "retry of": run["retry_of"],
+            "items": ", ".join(f"{count} {state}" for state, count in (run["items"] or {}).items()),
+            "item": f"{run['index']} of run {run['parent_id']}: {shown(run['item'])}" if run["parent_id"] else "",
             "flow": run["flow_id"],
             "next attempt": local_time(run["next_attempt_at"], session.zone) if run["state"] == "retry_wait" else "",
             "times are in": session.settings.timezone,
@@ -156,6 +174,20 @@ def cancel(session: Session, run: Ids) -> None:
             print(
                 f"{one['id']} ({one['job_id']}) is {'cancelled' if one['state'] == 'cancelled' else 'being cancelled'}"
             )
+
+
+@command(app, "skip")
+def skip(session: Session, run: Ids) -> None:
+    """Take runs that have not begun out of their flow, which goes on as if they had succeeded."""
+    from gnomon.operations.runs import skip_run
+
+    with session.desk() as desk:
+        runs = [cast(dict[str, Any], skip_run(desk, one)) for one in run]
+    if session.json:
+        print_json(runs)
+    else:
+        for one in runs:
+            print(f"{one['id']} ({one['job_id']}) is skipped")
 
 
 @command(app, "retry")

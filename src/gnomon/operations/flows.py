@@ -136,7 +136,7 @@ def _summary(flow_id: str, members: Sequence[RunRecord]) -> JsonObject:
     standing = list(newest_of(members).values())
     counts: dict[str, int] = {}
     for run in standing:
-        counts[run.state] = counts.get(run.state, 0) + 1
+        counts[str(run.state)] = counts.get(str(run.state), 0) + 1
     ends = [run.finished_at for run in standing if run.finished_at is not None]
     starts = [run.started_at for run in members if run.started_at is not None]
     over = len(ends) == len(standing)

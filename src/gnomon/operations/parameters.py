@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
@@ -10,6 +11,7 @@ from gnomon.core.errors import Problem, UsageError
 from gnomon.core.model import Job, Parameter
 from gnomon.core.values import Json
 
+_LONGEST = 1_000_000
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -74,9 +76,12 @@ def _from_text(kind: str, text: str) -> Json:
                 return number if isfinite(number) else None
             case "boolean":
                 return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
+            case "array" | "object":
+                value = json.loads(text) if len(text) <= _LONGEST else None
+                return value if _fits(kind, value) else None
             case _:
                 return None
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         return None
 
 

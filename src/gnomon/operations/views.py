@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gnomon.core.errors import Problem
+from gnomon.core.fanout import index_of
 from gnomon.core.records import AttemptRecord, JobRecord, NodeRecord, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.rules import Fire, ScheduleKinds
 from gnomon.core.states import State
@@ -86,6 +87,7 @@ def run_view(run: RunRecord, attempts: Sequence[AttemptRecord], items: Mapping[S
         "retry_of": run.retry_of,
         "parent_id": run.parent_id,
         "item": run.item,
+        "index": None if run.parent_id is None else index_of(run),
         "items": None if items is None else {str(state): count for state, count in sorted(items.items())},
         "labels": dict(run.labels),
         "priority": run.priority,

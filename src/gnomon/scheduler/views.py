@@ -68,7 +68,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One occurrence of a job. Instants are aware UTC, durations seconds."""
+    """One occurrence of a job. Instants are aware UTC, durations seconds.
+
+    Attributes:
+        parent_id, item: of an item of a `for_each` run: that run, and the element of its list.
+    """
 
     id: str
     job_id: str
@@ -94,6 +98,8 @@ class Run:
     retry_of: str | None
     definition_version: int
     attempts: tuple[Attempt, ...]
+    parent_id: str | None = None
+    item: Json = None
 
     @property
     def finished(self) -> bool:
@@ -159,6 +165,8 @@ def run_of(run: RunRecord, attempts: Sequence[AttemptRecord]) -> Run:
         actor=run.actor,
         retry_of=run.retry_of,
         definition_version=run.version,
+        parent_id=run.parent_id,
+        item=run.item,
         attempts=tuple(
             Attempt(
                 a.number,
