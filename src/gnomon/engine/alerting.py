@@ -125,6 +125,7 @@ class Lookout:
 
     context: Context
     _next_at: datetime | None = None
+    _wanted: datetime | None = None
     _alerting: Alerting = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,15 +136,18 @@ class Lookout:
         if self._next_at is not None and now < self._next_at <= now + LOOK * 60:
             if tx.queued(self.context.queues, 1):
                 acts.wake(self._next_at)
+            self._wake(acts)
             return
         general = defaults(tx)
         waiting = tx.queued_jobs()
         total = sum(count for count, _ in waiting.values())
+        self._wanted = None
         self._next_at = now + LOOK * min(30, 1 + total // LONG_QUEUE)
         if waiting:
             self._late(tx, {job_id: since for job_id, (_, since) in waiting.items()}, general, now, acts)
         if general.remind_s is not None:
-            self._remind(tx, timedelta(seconds=general.remind_s), general, now, acts)
+            self._remind(tx, timedelta(seconds=general.remind_s), general, now)
+        self._wake(acts)
 
     def _late(
         self, tx: Transaction, waiting: Mapping[str, datetime], general: Defaults, now: datetime, acts: Acts
@@ -156,7 +160,7 @@ class Lookout:
                 continue
             due = since + timedelta(seconds=policy.late_after_s)
             if due > now:
-                acts.wake(max(due, self._next_at or due))
+                self._want(due)
             else:
                 policies[job_id] = policy
         standing = tx.open_incidents(policies.keys()) if policies else {}
@@ -172,7 +176,7 @@ class Lookout:
                         break
         self._alerting.note(tx, signs, policies, [], now, acts)
 
-    def _remind(self, tx: Transaction, every: timedelta, general: Defaults, now: datetime, acts: Acts) -> None:
+    def _remind(self, tx: Transaction, every: timedelta, general: Defaults, now: datetime) -> None:
         due = tx.unacknowledged(now - every, REMINDED_AT_ONCE)
         jobs = tx.jobs_by_id({incident.job_id for incident in due}) if due else {}
         for incident in due:
@@ -183,4 +187,13 @@ class Lookout:
             tx.put_incidents([told])
             tx.insert_deliveries(out)
         oldest = tx.next_told_at()
-        acts.wake(None if oldest is None else max(oldest + every, self._next_at or now))
+        if oldest is not None:
+            self._want(oldest + every)
+
+    def _wake(self, acts: Acts) -> None:
+        if self._wanted is not None and self._next_at is not None:
+            acts.wake(max(self._wanted, self._next_at))
+
+    def _want(self, at: datetime) -> None:
+        """A look is needed then."""
+        self._wanted = at if self._wanted is None else min(at, self._wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
 from gnomon.app import registries
+from gnomon.core.alerts import SETTING
 from gnomon.core.attempts import AttemptSpec
 from gnomon.core.errors import UsageError
 from gnomon.core.model import Job as Definition
@@ -31,6 +33,7 @@ from gnomon.operations.context import Desk
 from gnomon.operations.definitions import retire, upsert
 from gnomon.operations.lookup import find_job
 from gnomon.operations.moments import Moment
+from gnomon.operations.settings import load_settings
 from gnomon.scheduler.building import build_job
 from gnomon.scheduler.functions import reference_of
 from gnomon.scheduler.policies import Policies
@@ -41,6 +44,7 @@ from gnomon.stores.memory import MemoryStore
 from gnomon.system.clock import SeededEntropy, VirtualClock
 
 from .simulator.simulation import NoLogs
+from .virtual_courier import VirtualCourier
 from .virtual_executor import Ending, VirtualExecutor
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,6 +64,7 @@ class VirtualScheduler:
         timezone: zone of schedules that name none.
         concurrency: how many runs at once.
         pools: slots of named pools.
+        alerts: as of `Scheduler`. Nothing is sent: `alerts` has what would have been.
 
     >>> scheduler = VirtualScheduler("2026-03-28T12:00:00Z", timezone="Europe/Berlin")
     >>> job = scheduler.add_job("report", cron="30 2 * * *")
@@ -75,6 +80,7 @@ class VirtualScheduler:
         timezone: str = "UTC",
         concurrency: int = 10,
         pools: Mapping[str, int] | None = None,
+        alerts: Mapping[str, Any] | None = None,
     ) -> None:
         begin = datetime.fromisoformat(start) if isinstance(start, str) else start
         if begin.tzinfo is None:
@@ -89,6 +95,9 @@ class VirtualScheduler:
         self._desk = Desk(self._store, self.clock, NoLogs(), self._context("desk"), "test", timezone)
         self._executors = {n: VirtualExecutor(n, self.clock, self._endings) for n in ("commands", "pool", "shared")}
         self._store.write(lambda tx: tx.put_pools(dict(pools or {}), "settings"))
+        general = load_settings({}, {}, search=False, alerts=alerts or {}).alerts.general
+        self._store.write(lambda tx: tx.put_setting(SETTING, json.dumps(general.view())))
+        self.courier = VirtualCourier(self._store)
         self._starts = 0
         self._node: Node | None = None
         self.start()
@@ -134,6 +143,7 @@ class VirtualScheduler:
             slots = self._settings.concurrency
             record = NodeRecord(context.node_id, "test", self._starts, "boot", None, self.now, far, slots, "test")
             self._node = Node(context, self._store, self.clock, NoLogs(), self._executors, record)
+            self._node.notifier.courier = self.courier
             self._node.open()
             self._node.startup_pending = True
             self._settle()
@@ -283,6 +293,11 @@ class VirtualScheduler:
         """As `Scheduler.why`."""
         moment = None if time is None else Moment(time, timedelta(seconds=1))
         return why_operations.why(self._desk, id, moment).view()
+
+    @property
+    def alerts(self) -> Sequence[JsonObject]:
+        """Alerts and pings that were sent, in order: what a webhook would get, and its `channel`."""
+        return list(self.courier.sent)
 
     @property
     def started(self) -> Sequence[AttemptSpec]:
