@@ -95,6 +95,9 @@ async def attend(
     """In the worker of the executor `shared`: one attempt from its order to its result, many at once."""
     vault = Vault()
     work = replace(prepare(vault, arguments, secrets, write, environment, timeout_s), loop_state=loop_state)
+    guard: Callable[[Callable[[str], str]], None] | None = getattr(write, "guard", None)
+    if guard is not None:  # what libraries print goes there too
+        guard(vault.redactor.text)
     try:
         result: Json = vault.strike(await function_of(reference)(work))
     except Exception as error:

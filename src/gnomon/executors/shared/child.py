@@ -18,11 +18,13 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gnomon.executors.files import Reason, read_intent
 from gnomon.executors.pool.calling import CallableNotFound, Outcome, judged, resolve, text_of
 from gnomon.executors.pool.capture import HIGH
+from gnomon.executors.pool.child import prepare, read_order
 from gnomon.executors.pool.hygiene import rss_bytes
 from gnomon.executors.pool.ledger import identify
 from gnomon.executors.pool.wire import BEHIND, Began, Order, Over, line, over_line, unpack
@@ -35,6 +37,8 @@ from .writing import Log
 _BUFFER = 1 << 18
 _PACKETS = 64  # taken in one turn of the loop
 _LOOK_EVERY = 256  # ends between looks at our own memory
+_DESCRIPTORS = 65_536
+_THREADS = 64  # names are looked up, and modules imported, in threads
 _NUDGE_S = 1.0  # between cancels of what does not listen
 _CURRENT: contextvars.ContextVar[Running | None] = contextvars.ContextVar("gnomon_attempt", default=None)
 
@@ -89,6 +93,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._loop.set_task_factory(_made)
+        self._loop.set_default_executor(ThreadPoolExecutor(_THREADS))
         self._loop.set_exception_handler(lambda loop, context: None)  # what nobody waits for: it may show secrets
         self._loop.add_signal_handler(signal.SIGTERM, self._leave)
         self._loop.add_signal_handler(signal.SIGUSR1, self._look)
@@ -122,8 +127,7 @@ class Child:
 
     def _take(self, body: bytes) -> None:
         if body.startswith(b"@"):
-            with open(body[1:], "rb") as file:
-                body = file.read()
+            body = read_order(body[1:])
         order = unpack(body)
         key = (order.run, order.number)
         at = self._clock.now().timestamp()
@@ -225,7 +229,7 @@ class Child:
                 order.callable,
                 given["arguments"],
                 given["secrets"],
-                write=running.log.write,
+                write=running.log,
                 environment=order.environment,
                 timeout_s=order.kwargs["timeout_s"],
                 loop_state=self._state,
@@ -318,11 +322,24 @@ def _made(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> async
     return task
 
 
+def _more_descriptors() -> None:
+    """Hundreds of connections need as many; the usual limit is 1024."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> None:
     """The program. `sys.argv[1]`: options as JSON, see `worker.py`."""
     options = json.loads(sys.argv[1])
     sys.argv[1:] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare(options)
+    _more_descriptors()
     child = Child(options)
     with contextlib.suppress(Exception):
         import faulthandler

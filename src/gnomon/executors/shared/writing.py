@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 _LONGEST = 8192
+_HELD = 1024  # of a line that is longer: a secret may be half in it
 _NOTE = b"[gnomon: the rest of the output was dropped, the log is full]\n"
 
 
@@ -16,12 +18,22 @@ class Log:
         self.size = 0
         self._full = False
         self._open = ""
+        self._strike: Callable[[str], str] = str
+
+    def guard(self, strike: Callable[[str], str]) -> None:
+        """From now on, everything goes through this first: it strikes out what must not be written."""
+        self._strike = strike
+
+    def __call__(self, text: str) -> None:
+        """As `write`."""
+        self.write(text)
 
     def print(self, text: str) -> None:
         """As `print` does it: in pieces. Whole lines are written."""
         *lines, self._open = (self._open + text).split("\n")
         if len(self._open) > _LONGEST:
-            lines, self._open = [*lines, self._open], ""
+            struck = self._strike(self._open)  # as a whole: a cut through a secret would hide it
+            lines, self._open = [*lines, struck[:-_HELD]], struck[-_HELD:]
         for line in lines:
             self.write(line)
 
@@ -35,6 +47,7 @@ class Log:
         """Append a line. What the disk refuses is dropped."""
         if self._full:
             return
+        text = self._strike(text)
         data = (text if text.endswith("\n") else text + "\n").encode("utf-8", "backslashreplace")
         if len(data) > self._room:
             self._full = True
