@@ -17,6 +17,8 @@ REGRESSIONS = {
     41: "a commit in doubt left attempts claimed that no executor was given",
     101: "a rule changed while its job was paused left the fires of the pause undecided",
 }
+SEEN_AT = {"retry_on_ignored": 96}
+"""Where to look first for what few seeds show."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,7 @@ def test_seeds_that_once_failed(seed: int) -> None:
 
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_a_missing_guard_is_noticed(bug: str) -> None:
-    for seed in range(SEEDS):
+    for seed in [SEEN_AT.get(bug, 0), *range(SEEDS)]:
         try:
             Simulation(seed, bug).run()
         except Violation as violation:

@@ -53,7 +53,7 @@ class Dispatcher:
             room.alone = _alone(tx, page, definitions)
             short = self._short(definitions)
             room.ahead = max(0, min(ahead, self._line(short) - claimed)) if short else 0
-            admission = admit(page, room, rates, now, short.keys())
+            admission = admit((run for run in page if not _too_late(run, now)), room, rates, now, short.keys())
             claimed += len(admission.chosen)
             self._claim(tx, admission.chosen, definitions, now, acts)
             _note_waits(tx, page, admission.waits)
@@ -166,6 +166,11 @@ def _alone(tx: Transaction, page: Iterable[RunRecord], definitions: Mapping[tupl
     jobs = {r.job_id for r in caught_up if definitions[r.job_id, r.version].overlap is Overlap.ALLOW}
     begun = (State.RUNNING, State.RETRY_WAIT)
     return {job: sum(r.exclusive and r.state in begun for r in tx.active_runs(job)) for job in jobs}
+
+
+def _too_late(run: RunRecord, now: datetime) -> bool:
+    """Whether its start_deadline has passed: the leader will skip it, and until then nobody starts it."""
+    return run.deadline_at is not None and run.deadline_at < now and run.attempts == 0
 
 
 def _unknown(run: RunRecord, job: Job | None) -> GnomonError:

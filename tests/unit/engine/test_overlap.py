@@ -10,6 +10,7 @@ import pytest
 from gnomon.core.model import Overlap
 from gnomon.core.records import SkipReason
 from gnomon.core.states import State
+from gnomon.operations.runs import start_run
 from gnomon.testing.virtual import VirtualScheduler
 
 from .deployment import Deployment
@@ -98,3 +99,17 @@ def test_a_run_by_hand_of_an_active_job_queues_and_counts(overlap: str) -> None:
         assert (by_hand.state, fire[0].state) == (State.CANCELLED, State.RUNNING)
     else:
         assert (by_hand.state, fire[0].state) == (State.RUNNING, State.QUEUED)
+
+
+def test_nobody_starts_a_run_after_its_start_deadline_even_while_the_leader_sleeps(d: Deployment) -> None:
+    d.add("a", start_deadline_s=20.0)
+    leader, _ = d.node("leader")
+    leader.step()
+    start_run(d.desk, "a")
+    other, executor = d.node("other")
+    d.clock.advance(21)
+    other.step()
+    assert executor.started == []
+    assert d.run("a").state is State.QUEUED
+    leader.step()
+    assert (d.run("a").state, d.run("a").reason) == (State.SKIPPED, "deadline")

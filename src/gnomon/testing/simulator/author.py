@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from gnomon.core.model import CatchUp, CatchUpMode, Dependency, Job, OnLost, Overlap, Retry, Task, When
+from gnomon.core.model import Backoff, CatchUp, CatchUpMode, Dependency, Job, OnLost, Overlap, Rate, Retry, Task, When
 from gnomon.core.records import Source, SourceKind
 from gnomon.operations.context import Desk
 from gnomon.operations.definitions import retire, upsert
@@ -18,6 +18,7 @@ ROOTS = ("job0", "job1", "job2")
 JOIN = "both"
 """Waits for two roots; it may wait for ever, since one of them may not fire again."""
 POOL = {"db": 2}
+_RETRIED: tuple[tuple[str | int, ...], ...] = ((), (), (1,), ("timed_out",), ("failed",), ("exit_code", 7))
 _RULES: tuple[Timing, ...] = (Every(20.0), Every(60.0), Every(300.0), Minutes(1), Minutes(5), Minutes(15))
 
 
@@ -30,6 +31,7 @@ class Author:
     oracle: Oracle
     latest: datetime
     retired: set[str] = field(default_factory=set)
+    wide: bool = False
     known: set[str] = field(default_factory=set)
     """Every job there ever was but the join."""
 
@@ -49,6 +51,17 @@ class Author:
                 self.known.add(job_id)
         if "job1" in self.known and self.random.random() < 0.4:
             self._save(self._job(JOIN, depends_on=(Dependency("job0"), Dependency("job1"))))
+
+    def schedule(self, job_id: str, rules: dict[str, Timing], **fields: Any) -> None:
+        """A job of a part, with these schedules and whatever other policies."""
+        self._save(self._job(job_id, rules, **fields))
+        self.known.add(job_id)
+        self.oracle.define(job_id, rules, self._now())
+
+    def follow(self, job_id: str, needs: tuple[Dependency, ...]) -> None:
+        """A job of a part, downstream of others."""
+        self._save(self._job(job_id, depends_on=needs))
+        self.known.add(job_id)
 
     def define(self, job_id: str) -> None:
         """A new or changed root. (An edit while the clock is set back is a reset: not done.)"""
@@ -96,7 +109,7 @@ class Author:
             replace(self.desk.kinds.parse(rule.text, default_timezone="UTC", job_id=job_id), name=name)
             for name, rule in (rules or {}).items()
         ]
-        return Job(
+        job = Job(
             job_id,
             Task("command", {"command": ["true"]}),
             schedules=tuple(specs),
@@ -113,6 +126,10 @@ class Author:
             pause_after=pick([None, None, None, 3]),
             **fields,
         )
+        if not self.wide:
+            return job
+        backoff = Retry(pick([0.0, 5.0]), pick(list(Backoff)), 2.0, 60.0, pick([True, False]), pick(_RETRIED))
+        return replace(job, retry=backoff, rate=pick([None, None, Rate(1, 5.0), Rate(2, 15.0)]))
 
     def _save(self, job: Job) -> None:
         now = self._now()

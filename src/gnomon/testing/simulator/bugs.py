@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from gnomon.core import lifecycle
+from gnomon.core import lifecycle, planning
 from gnomon.core.attempts import Ended, Outcome
 from gnomon.core.flows import Judgement, Verdict
+from gnomon.core.model import CatchUp, CatchUpMode
 from gnomon.core.ports import Reader, Store, Transaction
-from gnomon.core.records import Activity, AttemptRecord, RunRecord, ScheduleRecord, SkipRecord
+from gnomon.core.records import Activity, AttemptRecord, JobRecord, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.states import State
-from gnomon.engine import progress
+from gnomon.engine import dispatcher, planner, progress
 from gnomon.engine.performer import Performer
 from gnomon.engine.reaper import Reaper
 from gnomon.operations import definitions
@@ -139,6 +140,27 @@ class _Stale(_Proxy):
         return self.tx.update_runs([(run, stored[run.id].state) for run, _ in changes])
 
 
+class _Rateless(_Proxy):
+    """Knows no earlier starts."""
+
+    def starts_since(self, job_id: str, since: datetime) -> Sequence[datetime]:
+        return ()
+
+
+class _Unsorted(_Proxy):
+    """Queues by due time alone."""
+
+    def queued(self, queues: Collection[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
+        return sorted(self.tx.queued(queues, limit, after), key=lambda run: (run.due_at, run.id))
+
+
+class _Unpausing(_Proxy):
+    """Forgets that the scheduler paused a job."""
+
+    def update_job(self, record: JobRecord) -> None:
+        self.tx.update_job(replace(record, paused_at=None) if record.paused_by == "scheduler" else record)
+
+
 class _ProxyStore(_BuggyStore):
     """Every transaction through a proxy."""
 
@@ -184,6 +206,19 @@ def _lost_is_success(real: Any) -> Any:
     return after
 
 
+def _any_number(real: Any) -> Any:
+    """No max_active."""
+    return lambda candidates, *rest: real((replace(run, max_active=None) for run in candidates), *rest)
+
+
+def _everything_caught_up(real: Any) -> Any:
+    return lambda entry, job, *rest: real(entry, replace(job, catch_up=CatchUp(CatchUpMode.ALL)), *rest)
+
+
+def _however_old(real: Any) -> Any:
+    return lambda entry, job, *rest: real(entry, replace(job, catch_up=replace(job.catch_up, max_age_s=None)), *rest)
+
+
 def _no_skips(real: Any) -> Any:
     return lambda *args: (real(*args)[0], ())
 
@@ -208,5 +243,16 @@ BUGS: Mapping[str, Bug] = {
     "upstreams_ignored": Bug(patch=_swapped(progress, "judge", lambda real: lambda *_: Judgement(Verdict.GO))),
     "never_reaped": Bug(patch=_swapped(Reaper, "step", lambda real: lambda *_: None)),
     "edit_without_settling": Bug(patch=_swapped(definitions, "settle", lambda real: lambda *_: None)),
+    "rate_ignored": Bug(_through(_Rateless)),
+    "priority_ignored": Bug(_through(_Unsorted)),
+    "pause_after_ignored": Bug(_through(_Unpausing)),
+    "max_active_ignored": Bug(patch=_swapped(dispatcher, "admit", _any_number)),
+    "deadline_ignored": Bug(patch=_swapped(dispatcher, "_too_late", lambda real: lambda *_: False)),
+    "retry_on_ignored": Bug(patch=_swapped(lifecycle, "_wanted", lambda real: lambda *_: True)),
+    "catch_up_all": Bug(patch=_swapped(planning, "_catch_up", _everything_caught_up)),
+    "max_age_ignored": Bug(patch=_swapped(planning, "_catch_up", _however_old)),
+    "replace_cancels_nothing": Bug(patch=_swapped(planner, "_cancel_active", lambda real: lambda *_: [])),
+    "replace_keeps_both": Bug(patch=_swapped(planner, "_superseded", lambda real: lambda plans, _: dict(plans))),
+    "window_ignored": Bug(patch=_swapped(progress, "judge_window", lambda real: lambda *_: Judgement(Verdict.GO))),
     "doubt_forgotten": Bug(patch=_swapped(Performer, "missing", lambda real: lambda *_: [])),
 }

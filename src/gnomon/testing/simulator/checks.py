@@ -16,11 +16,9 @@ from gnomon.core.states import FINAL, TRANSITIONS, State
 
 from .author import JOIN
 from .oracle import Oracle
+from .parts import Part, Seen, Violation, all_parts
+from .parts import demand as _demand
 from .world import World
-
-
-class Violation(AssertionError):
-    """An invariant does not hold."""
 
 
 def _reachable() -> Mapping[State, frozenset[State]]:
@@ -37,6 +35,9 @@ def _reachable() -> Mapping[State, frozenset[State]]:
 _REACHABLE = _reachable()
 
 
+__all__ = ["Checks", "Violation"]
+
+
 @dataclass(slots=True)
 class Checks:
     """Remembers what it saw, to see what must not change."""
@@ -50,11 +51,16 @@ class Checks:
     closed: dict[tuple[str, int], AttemptRecord] = field(default_factory=dict)
     claimed: set[tuple[str, int]] = field(default_factory=set)
     judged: set[str] = field(default_factory=set)
+    runs: dict[str, RunRecord] = field(default_factory=dict)
+    attempts: dict[str, tuple[AttemptRecord, ...]] = field(default_factory=dict)
+    before: dict[str, RunRecord] = field(default_factory=dict)
+    seq: int = 0
+    parts: list[Part] = field(default_factory=all_parts)
 
     def after_step(self, reader: Reader, reports: Sequence[Ended]) -> None:
         """I3, I4, I6, I7 and the cheap half of I1. `reports`: all that the node that stepped was ever told."""
-        runs = _all_runs(reader)
-        attempts = reader.attempts([r.id for r in runs])
+        self._look(reader)
+        runs, attempts = list(self.runs.values()), self.attempts
         self._states(runs)
         self._fires_once(runs)
         self._exclusion(runs, attempts)
@@ -62,18 +68,45 @@ class Checks:
         self._attempts(runs, attempts, reports)
         self._flows(runs)
         self._honest(runs, attempts)
+        seen = Seen(reader, runs, attempts, self.before, self.jobs)
+        for part in self.parts:
+            part.after_step(seen)
+        self.before = dict(self.runs)
         for key, count in self.world.begun.items():
             _demand(count == 1, f"I4: attempt {key} began {count} times")
+
+    def _look(self, reader: Reader) -> None:
+        """Read what the feed of changes names; everything, if the feed does not reach back. `at_end` reads it all."""
+        changes = reader.changes(self.seq, limit=100_000)
+        last = reader.last_change()
+        if self.seq == 0 or len(changes) != last - self.seq:
+            touched = {run.id for run in _all_runs(reader)}
+            self.runs.clear()
+            self.attempts.clear()
+        else:
+            touched = {run_id for change in changes for run_id in change.ids.get("runs", ())}
+        found = reader.runs_by_id(touched)
+        for run_id in touched - found.keys():
+            self.runs.pop(run_id, None)
+        self.runs.update(found)
+        self.attempts.update(reader.attempts(touched))
+        self.seq = last
 
     def at_end(self, reader: Reader, now: datetime) -> None:
         """I1, I2, I5: every fire time decided once, nothing else fired, everything ended."""
         runs = _all_runs(reader)
+        self._look(reader)
+        _demand(self.runs == {run.id: run for run in runs}, "the feed of changes left a run out")
         for run in runs:
-            if run.job_id == JOIN and run.state is State.WAITING:
+            if self.may_wait(run, now):
                 continue
             _demand(run.state in FINAL, f"I5: run {run.id} of {run.job_id} never ended: {run.state}, {run.waiting_for}")
         for schedule_id in self.oracle.segments:
             self._complete(reader, schedule_id, [r for r in runs if r.schedule_id == schedule_id], now)
+
+    def may_wait(self, run: RunRecord, now: datetime) -> bool:
+        """Whether a run need not be over at the end."""
+        return (run.job_id == JOIN and run.state is State.WAITING) or any(p.may_wait(run, now) for p in self.parts)
 
     def _complete(self, reader: Reader, schedule_id: str, runs: list[RunRecord], now: datetime) -> None:
         expected = set(self.oracle.fires(schedule_id, now))
@@ -209,8 +242,3 @@ def _satisfies(run: RunRecord, when: When) -> bool:
             return run.state in FINAL
         case When.FAILED:
             return run.state is State.FAILED
-
-
-def _demand(holds: bool, message: str) -> None:
-    if not holds:
-        raise Violation(message)

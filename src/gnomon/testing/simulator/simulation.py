@@ -13,7 +13,7 @@ from gnomon.core.errors import GnomonError, Problem, Unavailable
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader, Store
 from gnomon.core.records import NodeRecord, RunFilter, RunRecord
-from gnomon.core.states import ACTIVE, State
+from gnomon.core.states import ACTIVE
 from gnomon.core.tasks import TaskTypeRegistry
 from gnomon.engine.context import Context
 from gnomon.engine.node import Node
@@ -27,10 +27,11 @@ from gnomon.stores.memory import MemoryStore
 from gnomon.system.clock import SeededEntropy, VirtualClock
 from gnomon.tasks import BUILTIN
 
-from .author import JOIN, POOL, ROOTS, Author
+from .author import POOL, ROOTS, Author
 from .bugs import BUGS, Bug
-from .checks import Checks, Violation
+from .checks import Checks
 from .oracle import Oracle
+from .parts import Violation
 from .world import SimExecutor, World
 
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
@@ -71,9 +72,10 @@ class Simulation:
     Args:
         seed: the same seed plays the same history.
         bug: name of a guard to take out (`BUGS`), or None.
+        wide: whether the parts add their work (`parts`); None: for every even seed.
     """
 
-    def __init__(self, seed: int, bug: str | None = None) -> None:
+    def __init__(self, seed: int, bug: str | None = None, *, wide: bool | None = None) -> None:
         self.seed = seed
         self.random = random.Random(seed)
         self.clock = VirtualClock(BEGIN)
@@ -91,7 +93,8 @@ class Simulation:
         self.actors: list[Actor] = []
         self.dead: set[str] = set()
         self.names = 0
-        self.author = Author(self.random, self.desk, self.oracle, BEGIN)
+        self.wide = seed % 2 == 0 if wide is None else wide
+        self.author = Author(self.random, self.desk, self.oracle, BEGIN, wide=self.wide)
         self.definitions: dict[tuple[str, int], Job] = {}
         self.checks = Checks(self.world, self.oracle, self.settings.concurrency, POOL, self._definition)
         self.history: list[str] = []
@@ -107,6 +110,8 @@ class Simulation:
 
     def _play(self, steps: int) -> None:
         self.author.begin()
+        for part in self.checks.parts if self.wide else ():
+            part.begin(self.author)
         self._start_node()
         weights = [self.random.randint(1, 10) for _ in self._moves()]
         for _ in range(steps):
@@ -284,7 +289,7 @@ class Simulation:
             behind = [e for e in cursors if e.cursor is not None and e.cursor <= self.clock.now()]
             if not behind and self._all_over():
                 break
-            self.clock.advance(0.5)
+            self.clock.advance(5.0 if self.wide else 0.5)  # rates drain slowly
         now = self.clock.now()
         self.store.read(lambda r: self.checks.at_end(r, now))
 
@@ -303,7 +308,7 @@ class Simulation:
 
     def _all_over(self) -> bool:
         page = self.store.read(lambda r: r.runs(RunFilter(states=tuple(ACTIVE)), limit=100))
-        return all(run.job_id == JOIN and run.state is State.WAITING for run in page.items)
+        return all(self.checks.may_wait(run, self.clock.now()) for run in page.items)
 
     # ---- parts ---------------------------------------------------------------------------------
 
