@@ -13,7 +13,7 @@ from gnomon.core.version import __version__
 if TYPE_CHECKING:
     from gnomon.core.errors import Conflict, GnomonError, NotFound, Problem, Unavailable, UsageError
     from gnomon.scheduler import Job, Run, Scheduler, at, cron, every, next_fires, register_task
-    from gnomon.tasks.performing import TaskFailed
+    from gnomon.tasks.performing import TaskFailed, Work, pool_order, shared_order
 
 __all__ = [
     "Conflict",
@@ -26,16 +26,19 @@ __all__ = [
     "TaskFailed",
     "Unavailable",
     "UsageError",
+    "Work",
     "__version__",
     "at",
     "cron",
     "every",
     "next_fires",
+    "pool_order",
     "register_task",
+    "shared_order",
 ]
 
 _ERRORS = frozenset({"Conflict", "GnomonError", "NotFound", "Problem", "Unavailable", "UsageError"})
-_ELSEWHERE = {"TaskFailed": "gnomon.tasks.performing"}
+_ELSEWHERE = dict.fromkeys(("TaskFailed", "Work", "pool_order", "shared_order"), "gnomon.tasks.performing")
 
 
 def __getattr__(name: str) -> object:
