@@ -18,12 +18,15 @@ from gnomon.core.tasks import TaskType, TaskTypeRegistry
 
 from .callables import callable_task
 from .command import COMMAND
+from .email import EMAIL
 from .file import FILE
+from .http import HTTP
+from .mongo import MONGO
 from .python import PYTHON
 from .sql import SQL
 
 logger = logging.getLogger("gnomon")
-BUILTIN: tuple[TaskType, ...] = (COMMAND, PYTHON, SQL, FILE)
+BUILTIN: tuple[TaskType, ...] = (COMMAND, PYTHON, HTTP, EMAIL, SQL, FILE, MONGO)
 GROUP = "gnomon.tasks"
 
 _registered: dict[str, TaskType] = {}
@@ -72,8 +75,16 @@ def _plugins(name: str) -> TaskType | None:
     """The type of an installed package; one that cannot be loaded is logged once and counts as missing."""
     if name not in _loaded:
         found = [e for e in _entries() if _same(e.name, name)]
-        _loaded[name] = None if not found else _load(found[0])
+        _loaded[name] = _load(found[0]) if found else _by_alias(name)
     return _loaded[name]
+
+
+def _by_alias(name: str) -> TaskType | None:
+    for entry in _entries():
+        kind = _plugins(entry.name)
+        if kind is not None and any(_same(word, name) for word in (kind.name, *kind.aliases)):
+            return kind
+    return None
 
 
 def _load(entry: EntryPoint) -> TaskType | None:
