@@ -194,6 +194,7 @@ class CallExecutorSuite:
         gate = tmp_path / "gate"
         executor.start([self.spec(tmp_path, "a", "wait", gate=str(gate))])
         handle = sink.started("a").handle
+        sink.until(lambda: ledger.read_text() == "a\n")  # until then it may be revoked
         heir[0].adopt([Adoption(self.spec(tmp_path, "a", "wait", token=2), handle, "node-1")])
         _put(gate, "go")
         ends = sink.ended("a"), heir[1].ended("a")

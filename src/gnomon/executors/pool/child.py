@@ -107,8 +107,7 @@ class Child:
         acknowledged, _, body = packet.partition(b" ")
         self._journal.acknowledged(int(acknowledged))
         if body.startswith(b"@"):
-            with open(body[1:], "rb") as file:
-                body = file.read()
+            body = read_order(body[1:])
         return unpack(body)
 
     def _tell(self, ended: bytes, begins: bytes = b"") -> bool:
@@ -252,7 +251,16 @@ class Child:
             self._leaving = True
 
 
-def _prepare(options: dict[str, Any]) -> None:
+def read_order(path: bytes) -> bytes:
+    """An order that was too long for a packet. Nobody needs it any more: what is not begun here is written anew."""
+    with open(path, "rb") as file:
+        body = file.read()
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    return body
+
+
+def prepare(options: dict[str, Any]) -> None:
     """Orphans of our calls become our children; a memory limit; a trace when C code crashes."""
     with contextlib.suppress(Exception):
         import ctypes
@@ -268,7 +276,7 @@ def main() -> None:
     """The program. `sys.argv[1]`: options as JSON, see `worker.py`."""
     options = json.loads(sys.argv[1])
     sys.argv[1:] = []
-    _prepare(options)
+    prepare(options)
     child = Child(options)
     with contextlib.suppress(Exception):
         import faulthandler

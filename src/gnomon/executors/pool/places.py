@@ -25,6 +25,8 @@ from gnomon.executors.files import AttemptFiles
 
 from .wire import Began, Over, records
 
+_READS = 10
+
 
 @dataclass(slots=True)
 class Story:
@@ -124,13 +126,29 @@ def _safe(name: str) -> str:
 
 
 def read_journal(prefix: str) -> bytes:
-    """Both files of a worker's journal; b"" where there is nothing."""
+    """Both files of a worker's journal, the older first; b"" where there is nothing."""
     data = b""
-    for suffix in (".journal", ".journal2"):
-        with contextlib.suppress(OSError), open(prefix + suffix, "rb") as file:
-            text = file.read()
-            data += text[: text.rfind(b"\n") + 1]
+    for _ in range(_READS):
+        before = _sizes(prefix)
+        parts = []
+        for _, path, _ in sorted(before):
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                text = file.read()
+                parts.append(text[: text.rfind(b"\n") + 1])
+        data, after = b"".join(parts), {path: size for _, path, size in _sizes(prefix)}
+        if all(after.get(path, 0) >= size for _, path, size in before):  # else what was in one has moved to the other
+            break
     return data
+
+
+def _sizes(prefix: str) -> list[tuple[int, str, int]]:
+    """When it was last written, path and size of each file of a journal."""
+    found = []
+    for path in (prefix + ".journal", prefix + ".journal2"):
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            found.append((status.st_mtime_ns, path, status.st_size))
+    return found
 
 
 def stories(prefix: str) -> dict[Key, Story]:

@@ -172,7 +172,13 @@ class SharedCrew:
             self._never(errand, Outcome.LOST, "lost", "another node has taken it over before it began")
         else:
             worker.retired = True
-            self._again([errand])
+            errand.tries += not worker.ends and not worker.running
+            if errand.tries >= _TRIES:
+                self._never(
+                    errand, Outcome.FAILED, "worker_failed", "worker processes begin nothing: is the disk full?"
+                )
+            else:
+                self._again([errand])
 
     def _told(self, worker: SharedWorker, key: Key) -> None:
         """Its end is in that worker's journal, as long as it is not durable elsewhere."""
@@ -245,11 +251,14 @@ class SharedCrew:
         why = worker.condemned or "the shared worker has died in the midst of it"
         if worker.running:
             _LOG.error("%s: %s; lost with it: %d attempts", why, how(code), len(worker.running))
+        culprit, at = worker.blamed or (None, "")
         for key, errand in list(worker.running.items()):
             self._told(worker, key)
-            if worker.blamed is not None and worker.blamed[0] == key and errand.intent is None:
-                self._reports.culprit(errand, worker.blamed[1], code)
+            if key == culprit and errand.intent is None:
+                self._reports.culprit(errand, at, code)
             else:
+                if culprit is not None and errand.intent is not None and errand.intent.reason is Reason.TIMED_OUT:
+                    errand.intent = errand.intent if key == culprit else None  # it was held up by another
                 self._reports.died(errand, worker.prefix, code, ours=True, survivors=survivors, lost=why)
         worker.running.clear()
         back, worker.ahead = list(worker.ahead.values()), {}

@@ -18,7 +18,17 @@ class ManyJournal(Journal):
     def __init__(self, prefix: str) -> None:
         super().__init__(prefix)
         self._begun: dict[Key, bytes] = {}
+        self._torn = False
         self._kept: tuple[set[Key], set[Key]] = (set(), set())
+
+    def write(self, data: bytes, ends: int) -> None:
+        """Append, behind what a full disk may have left of a line. Raises OSError when the disk refuses."""
+        try:
+            super().write(b"\n" + data if self._torn else data, ends)
+        except OSError:
+            self._torn = True
+            raise
+        self._torn = False
 
     def begins(self, key: Key, record: bytes) -> None:
         """An `S`. Raises OSError when the disk refuses."""
