@@ -37,7 +37,7 @@ class Author:
 
     def begin(self) -> None:
         """The first definitions: one to three roots, and what lies below them."""
-        self.desk.store.write(lambda tx: tx.put_pools(POOL, "simulation"))
+        self.begin_pools()
         for job_id in ROOTS[: self.random.randint(1, 3)]:
             self.define(job_id)
         for job_id, needs in (
@@ -47,20 +47,24 @@ class Author:
             ("end", (Dependency("below"), Dependency("always"))),
         ):
             if self.random.random() < 0.6 and self.known.issuperset(d.job for d in needs):
-                self._save(self._job(job_id, depends_on=needs))
+                self.save(self._job(job_id, depends_on=needs))
                 self.known.add(job_id)
         if "job1" in self.known and self.random.random() < 0.4:
-            self._save(self._job(JOIN, depends_on=(Dependency("job0"), Dependency("job1"))))
+            self.save(self._job(JOIN, depends_on=(Dependency("job0"), Dependency("job1"))))
+
+    def begin_pools(self) -> None:
+        """Declare the pools."""
+        self.desk.store.write(lambda tx: tx.put_pools(POOL, "simulation"))
 
     def schedule(self, job_id: str, rules: dict[str, Timing], **fields: Any) -> None:
         """A job of a part, with these schedules and whatever other policies."""
-        self._save(self._job(job_id, rules, **fields))
+        self.save(self._job(job_id, rules, **fields))
         self.known.add(job_id)
         self.oracle.define(job_id, rules, self._now())
 
     def follow(self, job_id: str, needs: tuple[Dependency, ...]) -> None:
         """A job of a part, downstream of others."""
-        self._save(self._job(job_id, depends_on=needs))
+        self.save(self._job(job_id, depends_on=needs))
         self.known.add(job_id)
 
     def define(self, job_id: str) -> None:
@@ -69,7 +73,7 @@ class Author:
             return
         names = self.random.choice([("x",), ("x",), ("x", "y")])
         rules = {name: self.random.choice(_RULES) for name in names}
-        self._save(self._job(job_id, rules))
+        self.save(self._job(job_id, rules))
         self.retired.discard(job_id)
         self.known.add(job_id)
         self.oracle.define(job_id, rules, self._now())
@@ -92,7 +96,7 @@ class Author:
         record = self.desk.store.read(lambda r: r.job(job_id))
         assert record is not None
         rules = {s.name or "": self.oracle.segments[f"{job_id}:{s.name}"][-1].rule for s in record.job.schedules}
-        self._save(record.job)
+        self.save(record.job)
         self.retired.discard(job_id)
         self.oracle.define(job_id, rules, self._now())
 
@@ -131,6 +135,7 @@ class Author:
         backoff = Retry(pick([0.0, 5.0]), pick(list(Backoff)), 2.0, 60.0, pick([True, False]), pick(_RETRIED))
         return replace(job, retry=backoff, rate=pick([None, None, Rate(1, 5.0), Rate(2, 15.0)]))
 
-    def _save(self, job: Job) -> None:
+    def save(self, job: Job) -> None:
+        """Make this the definition."""
         now = self._now()
         self.desk.store.write(lambda tx: upsert(tx, self.desk.planner, job, Source(SourceKind.PYTHON), now))
