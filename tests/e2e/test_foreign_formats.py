@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,9 +90,10 @@ def test_files_of_other_schedulers_are_served(modules: Path) -> None:
         place.write("list.json", LIST)
         place.write("periodic.yaml", PERIODIC)
         place.serve()
+        names = {"daily-report", "once", "task1", "task2", "a", "b"}
+        until(lambda: set(_jobs(place)) == names, "all are loaded, and the bad entry alone is left out")
         until(lambda: len(_runs(place, "task1")) >= 2, "the python entry of the list fires")
-        jobs = {job["job_id"]: job for job in place.cli("jobs", "list")}
-        assert set(jobs) == {"daily-report", "once", "task1", "task2", "a", "b"}, "the bad entry alone is left out"
+        jobs = _jobs(place)
         assert jobs["task1"]["description"] == "Hello"
         assert jobs["task2"]["enabled"] is False
         assert jobs["once"]["schedules"][0]["next_fire_at"] == "2099-12-20T02:00:00Z"
@@ -102,6 +104,10 @@ def test_files_of_other_schedulers_are_served(modules: Path) -> None:
         assert not _runs(place, "task2"), "a disabled entry never fires"
         until(lambda: _runs(place, "task1")[-1]["state"] == "succeeded", "its first run is over")
         assert "list.json:5:41: [2].interval_seconds" in place.log.read_text()
+
+
+def _jobs(place: Site) -> dict[str, dict[str, Any]]:
+    return {job["job_id"]: job for job in place.cli("jobs", "list")}
 
 
 def _runs(place: Site, job_id: str) -> list[dict[str, object]]:

@@ -53,11 +53,26 @@ def list_(
         return
     if print_page(page, session.json):
         return
-    columns = ("run", "job", "state", f"due ({session.settings.timezone})", "late", "took", "exit", "cause", "remark")
+    runs = [cast(dict[str, Any], run) for run in page.items]
+    columns: tuple[str, ...] = (
+        "run",
+        "job",
+        "state",
+        f"due ({session.settings.timezone})",
+        "late",
+        "took",
+        "exit",
+        "cause",
+        "remark",
+    )
+    rows: list[tuple[object, ...]] = [_row(run, session) for run in runs]
+    if any(run["parent_id"] for run in runs):
+        columns = (*columns[:2], "item", *columns[2:])
+        rows = [(*row[:2], item(run), *row[2:]) for run, row in zip(runs, rows, strict=True)]
     print_table(
         columns,
-        [_row(cast(dict[str, Any], run), session) for run in page.items],
-        flexible=("remark",),
+        rows,
+        flexible=("remark", "item"),
         optional=("cause", "exit", "late", "remark", "took"),
     )
 
@@ -79,11 +94,6 @@ def _row(run: Mapping[str, Any], session: Session) -> tuple[object, ...]:
 
 def remark(run: Mapping[str, Any]) -> str:
     """What is worth knowing about a run, in a few words."""
-    item = f"item {run['index']} ({shown(run['item'])}): " if run["parent_id"] else ""
-    return (item + _remark(run)).removesuffix(": ")
-
-
-def _remark(run: Mapping[str, Any]) -> str:
     if run["error"] is not None and run["state"] != "succeeded":
         return str(run["error"]["message"])
     if run["state"] == "retry_wait":
@@ -94,6 +104,11 @@ def _remark(run: Mapping[str, Any]) -> str:
     if run["state"] in ("waiting", "queued"):
         return f"waits for {run['waiting_for'] or 'a free slot'}"
     return str(run["reason"] or run["note"] or "")
+
+
+def item(run: Mapping[str, Any]) -> str:
+    """Which item of its parent a run is, and with which value; "" for a run of its own."""
+    return f"{run['index']}: {shown(run['item'])}" if run["parent_id"] else ""
 
 
 @command(app, "show")

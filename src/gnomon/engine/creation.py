@@ -165,6 +165,7 @@ def _members(
         if _is_joined(tx, record, inside):
             continue
         run = replace(_blank(record, new_id(now), root.flow_id, now), due_at=root.due_at, actor=root.actor)
+        run = replace(run, waiting_for="upstream " + ", ".join(d.job for d in record.job.depends_on))
         members.append(_idle(record, run, now))
     return members
 
@@ -179,7 +180,7 @@ def _idle(record: JobRecord, run: RunRecord, now: datetime) -> RunRecord:
         return run
     word = "paused" if record.paused_at is not None else "disabled"
     why = Failure(word, f"job {record.job_id} was {word} when its flow began")
-    return replace(run, state=State.SKIPPED, reason=word, error=why, finished_at=now, queued_at=None)
+    return replace(run, state=State.SKIPPED, reason=word, error=why, finished_at=now, queued_at=None, waiting_for=None)
 
 
 def _is_joined(tx: Reader, record: JobRecord, inside: set[str]) -> bool:

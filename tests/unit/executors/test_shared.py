@@ -194,7 +194,7 @@ def test_two_hundred_waits_in_one_process(house: House) -> None:
     pages = int(Path(f"/proc/{house.pid('r0')}/statm").read_text().split()[1])
     print(f"200 attempts of 2 s: {seconds:.2f} s, worker RSS {pages * os.sysconf('SC_PAGE_SIZE') / 1e6:.1f} MB")
     assert [end.result for end in ends] == [f"r{i}" for i in range(200)]
-    assert seconds < 5
+    assert seconds < 10, "one after the other takes 400 s"
     assert len(house.pids()) == 1
 
 

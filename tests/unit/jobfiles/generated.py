@@ -86,8 +86,8 @@ def _parameters(draw: st.DrawFn) -> tuple[Parameter, ...]:
 def _tasks() -> st.SearchStrategy[Task]:
     command = st.builds(lambda words: Task("command", {"command": ["true", *words]}), st.lists(TEXTS, max_size=3))
     keys = st.text("abcdef_", min_size=1).filter(lambda key: key not in ("bad", "use", "type"))
-    mongo = st.builds(lambda more: Task("mongo", more), st.dictionaries(keys, VALUES, max_size=3))
-    return command | mongo | st.builds(lambda use: Task("mongo", {"x": 1}, use), IDS)
+    plain = st.builds(lambda more: Task("plain", more), st.dictionaries(keys, VALUES, max_size=3))
+    return command | plain | st.builds(lambda use: Task("plain", {"x": 1}, use), IDS)
 
 
 RETRIES = st.builds(

@@ -32,16 +32,7 @@ class PlainType:
         return self.name
 
 
-EXTRA = (
-    PlainType("python", ("function",), "function"),
-    PlainType("http", ("api", "http_request"), "url"),
-    PlainType("sql", ("db", "execute_sql")),
-    PlainType("mongo"),
-    PlainType("file", ("files", "write_file")),
-    PlainType("email", ("send_email",)),
-)
-_built_in = {kind.name for kind in BUILTIN}
-TASKS = TaskTypeRegistry((*BUILTIN, *(kind for kind in EXTRA if kind.name not in _built_in)))
+TASKS = TaskTypeRegistry((*BUILTIN, PlainType("plain")))
 KINDS = Kinds()
 
 

@@ -87,7 +87,7 @@ def test_one_wrong_key(line: str, code: str, key: str, column: int, hint: str) -
         ("task: {command: x}", "missing_key", "task", 1, "command"),
         ("task: {type: command, command: [a], cwdd: /}", "unknown_key", "task.cwdd", 37, "cwd"),
         ("task: {type: command, command: [a, [b]]}", "bad_type", "task.command[1]", 36, ""),
-        ("task: {type: http, url: x, bad: {deep: [1, 2]}}", "bad_value", "task.bad.deep[1]", 44, "make it good"),
+        ("task: {type: plain, bad: {deep: [1, 2]}}", "bad_value", "task.bad.deep[1]", 37, "make it good"),
         ("task: {type: http}", "missing_key", "task.url", 7, ""),
         ("task: 'echo ${x}'", "reference_in_shell", "task", 7, "env"),
         ("task: 5", "wrong_type", "task", 7, "command"),

@@ -102,7 +102,7 @@ def test_nothing_a_task_says_holds_its_secret(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CANARY", CANARY)
-    monkeypatch.setattr(sys, "stdout", open(1, "w", buffering=1, closefd=False))  # as in a worker: on its descriptor
+    monkeypatch.setattr(sys, "stdout", open(1, "w", buffering=1, closefd=False))  # noqa: SIM115 (as in a worker: on its descriptor)
     arguments: dict[str, Any] = {"password": "env:CANARY"}
     name = f"{__name__}:shout"
     assert perform(name, arguments, ["password"]) == {"said": ["***"], "***": 1}
