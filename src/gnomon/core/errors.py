@@ -67,6 +67,18 @@ class Conflict(UsageError):
     """The object changed meanwhile, or another owner holds it. HTTP 409."""
 
 
+class Stale(Conflict):
+    """The caller edits something that was changed since it was read. HTTP 412."""
+
+
+class Unauthenticated(UsageError):
+    """Nobody known asks. HTTP 401."""
+
+
+class Forbidden(UsageError):
+    """The one who asks may not do this. HTTP 403."""
+
+
 class Unavailable(GnomonError):
     """Something gnomon needs is not there right now (disk, database, lock); trying again may work."""
 
