@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.http_server import http_server
 from tests.support.service import Site, site, until
 
 ONE_JOB = """{"job_id": "daily-report", "description": "…", "schedule": "0 1 * * *",
@@ -38,6 +41,23 @@ PERIODIC = """
 jobs:
   - {job_id: a, schedule: {type: periodic, every: 15, unit: minutes}, task: {type: shell, command: "true"}}
   - {job_id: b, schedule: {type: specific, time: "04/26/2099 16:00:00"}, task: {type: shell, command: "true"}}
+"""
+CONFIG_TYPES = """
+configurations:
+  orders: {{"config_type": "Api-request", "url": "{url}/echo/orders", "http_method": "POST",
+            "headers": {{"X-Team": "ops"}}, "body": {{"day": 1}}}}
+  note: {{"config_type": "File", "location": "{root}/note.txt", "file_operation": "write",
+          "file_content": "grüße", "file_encoding": "latin-1"}}
+jobs:
+  - {{job_id: post, schedule: "@reboot", task: {{use: orders}}}}
+  - {{job_id: get, schedule: "@reboot", task: {{config_type: ApiRequest, apiUrl: "{url}/echo/get", body: ""}}}}
+  - {{job_id: fill, schedule: "@reboot", task: {{config_type: Db, connection_string: "sqlite:///{root}/shop.db",
+     sql_statement: "insert into orders values (:n, :text)", params: {{n: 2, text: "'); drop table orders; --"}}}}}}
+  - {{job_id: ask, depends_on: [fill], task: {{config_type: DATABASE, db_url: "sqlite:///{root}/shop.db",
+     sqlQuery: "select count(*) as n from orders"}}}}
+  - {{job_id: write, schedule: "@reboot", task: {{use: note}}}}
+  - {{job_id: copy, depends_on: [write], task: {{config_type: file, fileOperation: copy, source: "{root}/note.txt",
+     file-destination: "{root}/copy.txt"}}}}
 """
 
 
@@ -104,6 +124,27 @@ def test_files_of_other_schedulers_are_served(modules: Path) -> None:
         assert not _runs(place, "task2"), "a disabled entry never fires"
         until(lambda: _runs(place, "task1")[-1]["state"] == "succeeded", "its first run is over")
         assert "list.json:5:41: [2].interval_seconds" in place.log.read_text()
+
+
+def test_configurations_of_others_are_served_and_do_what_they_say(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as db, db:
+        db.execute("create table orders (n integer, text text)")
+        db.execute("insert into orders values (1, 'first')")
+    with site(tmp_path) as place, http_server() as server:
+        place.write("configs.yaml", CONFIG_TYPES.format(url=server.url, root=tmp_path))
+        place.serve()
+        until(lambda: sum(place.states().values()) == 6, "all six jobs fire")
+        until(lambda: place.states() == {"succeeded": 6}, "all six do their work")
+        runs = {run["job_id"]: run for run in place.cli("runs", "list")}
+        assert runs["ask"]["result"]["rows"] == [{"n": 2}]
+        assert runs["post"]["configuration"]["name"] == "orders"
+        assert runs["get"]["result"]["json"] == {"method": "GET", "rest": "get", "query": []}
+    seen = {request.path: request for request in server.seen}
+    assert (seen["/echo/orders"].method, json.loads(seen["/echo/orders"].body)) == ("POST", {"day": 1})
+    assert seen["/echo/orders"].header("x-team") == "ops"
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as db:
+        assert db.execute("select * from orders").fetchall() == [(1, "first"), (2, "'); drop table orders; --")]
+    assert (tmp_path / "copy.txt").read_bytes() == "grüße".encode("latin-1")
 
 
 def _jobs(place: Site) -> dict[str, dict[str, Any]]:
