@@ -32,6 +32,7 @@ class Loop:
     peers_changed: Callable[[], bool] = lambda: False
     poll_s: float | None = POLL_S
     stopping: bool = False
+    turned_at: float | None = None
     _bell: threading.Event = field(default_factory=threading.Event)
 
     def wake(self) -> None:
@@ -43,10 +44,16 @@ class Loop:
         self.stopping = True
         self._bell.set()
 
+    def quiet_s(self) -> float | None:
+        """How long ago it last turned, whether or not the step went well; None: it has not begun. From any thread."""
+        at = self.turned_at
+        return None if at is None else max(0.0, self.clock.monotonic() - at)
+
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Step until `stop` is called or `until` is true after a step."""
         failures = 0
         while not self.stopping:
+            self.turned_at = self.clock.monotonic()
             self._bell.clear()
             seen = self._version()
             try:
@@ -74,7 +81,8 @@ class Loop:
         """Until `wake_at`, a bell, a commit by someone else, a peer's death, or half a minute."""
         give_up = self.clock.monotonic() + LONGEST_S
         while not self._bell.is_set():
-            left = give_up - self.clock.monotonic()
+            self.turned_at = self.clock.monotonic()
+            left = give_up - self.turned_at
             if wake_at is not None:
                 left = min(left, (wake_at - self.clock.now()).total_seconds())
             if left <= 0:

@@ -1,0 +1,60 @@
+"""What is healthy and what is not, decided from facts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gnomon.core.health import Facts, judge
+from gnomon.core.records import LeaderRecord, NodeRecord
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+LEASE = timedelta(seconds=30)
+NODE = NodeRecord("n1", "host", 1, "boot", None, NOW - LEASE, NOW + LEASE, 10, "0")
+GOOD = Facts(NOW, (NODE,), leader=LeaderRecord("n1", 1, NOW + LEASE), quiet_s=0.1)
+
+
+def failing(facts: Facts) -> list[str]:
+    verdict = judge(facts)
+    assert verdict.ok == (not [c for c in verdict.checks if not c.ok])
+    assert verdict.view()["line"] == verdict.line
+    assert "\n" not in verdict.line
+    return [check.name for check in verdict.checks if not check.ok]
+
+
+def test_a_scheduler_at_work_is_healthy_and_says_why() -> None:
+    assert failing(GOOD) == []
+    assert judge(GOOD).line == "healthy: 1 scheduler steps; n1 plans; no schedule is overdue"
+    assert failing(replace(GOOD, quiet_s=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "checks", "words"),
+    [
+        ({"nodes": ()}, ["loop", "leader"], "no scheduler runs"),
+        ({"dead": ("n1",)}, ["loop", "leader"], "no scheduler runs"),
+        ({"nodes": (replace(NODE, lease_until=NOW),)}, ["loop", "leader"], "no scheduler steps: the lease of n1"),
+        ({"leader": None}, ["leader"], "none has ever planned"),
+        ({"leader": LeaderRecord("n1", 1, NOW)}, ["leader"], "none plans since 2030-01-01T00:00:00Z"),
+        ({"leader": LeaderRecord("n2", 1, NOW + LEASE)}, ["leader"], "the one that plans is gone: n2"),
+        ({"quiet_s": 61.0}, ["loop"], "stood still for 61 s"),
+        (
+            {"overdue": 2, "overdue_since": NOW - timedelta(seconds=90), "overdue_schedule": "a:default"},
+            ["overdue"],
+            "2 schedules are overdue, a:default by 90 s",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, object], checks: list[str], words: str) -> None:
+    facts = replace(GOOD, **change)  # type: ignore[arg-type]
+    assert failing(facts) == checks
+    assert judge(facts).line.startswith("unhealthy: ")
+    assert words in judge(facts).line
+
+
+def test_another_node_that_steps_is_enough() -> None:
+    dead = replace(NODE, node_id="n0", lease_until=NOW - LEASE)
+    assert failing(replace(GOOD, nodes=(dead, NODE))) == []
+    assert failing(replace(GOOD, nodes=(replace(dead, lease_until=NOW + LEASE), NODE), dead=("n0",))) == []
