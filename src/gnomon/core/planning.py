@@ -106,7 +106,8 @@ def plan_fires(entry: ScheduleRecord, job: Job, rule: Rule, activity: Activity, 
     runs = [PlannedRun(f, _due_at(entry, f), exclusive=True, caught_up=True) for f in caught_up]
     more, overlapped, replaces = _overlap(entry, job, on_time, _with(activity, len(runs)))
     skips = [*_missed_skips(due, missed), *_excluded_skips(due), *overlapped]
-    return FirePlan([*runs, *more], skips, due.cursor, wake_at(entry, rule, due.cursor), replaces)
+    ordered = sorted([*runs, *more], key=lambda run: run.fire.at)  # with jitter, an earlier fire may be the one on time
+    return FirePlan(ordered, skips, due.cursor, wake_at(entry, rule, due.cursor), replaces)
 
 
 def skip_through(

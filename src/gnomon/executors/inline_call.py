@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import os
+import warnings
 from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
@@ -42,20 +43,32 @@ class CallLog(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append to the log of the current call, up to its limit; errors are dropped."""
+        """Append to the log of the current call, up to its limit. What cannot be written is said once, elsewhere."""
         call = CURRENT.get()
         if call is None or not call.log_path or call.room <= 0:
             return
         try:
             data = (self.format(record) + "\n").encode("utf-8", "backslashreplace")[: call.room]
-            fd = os.open(call.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                call.written += os.write(fd, data)
-            finally:
-                os.close(fd)
-            call.room -= len(data)
         except Exception:
             self.handleError(record)
+            return
+        call.room -= len(data)
+        for last in (False, True):
+            try:
+                call.written += _append(call.log_path, data)
+                return
+            except OSError as error:  # a library of the application may have closed our descriptor as if it were its own
+                if last:
+                    call.room = 0
+                    warnings.warn(f"what run {call.spec.run_id} logs cannot be kept: {error}", stacklevel=1)
+
+
+def _append(path: str, data: bytes) -> int:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return os.write(fd, data)
+    finally:
+        os.close(fd)
 
 
 _CALL_LOG = CallLog()

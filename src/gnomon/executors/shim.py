@@ -89,8 +89,10 @@ class Spawner:
         self._closing: list[int] = []
 
     def close(self) -> None:
-        """Free what is held."""
-        os.close(self._null)
+        """Free what is held. Idempotent: the number may be somebody else's by now."""
+        null, self._null = self._null, -1
+        if null >= 0:
+            os.close(null)
 
     def survey(self) -> None:
         """Note which descriptors of this process a child would inherit by mistake. Once per batch."""

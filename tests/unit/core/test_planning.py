@@ -386,3 +386,12 @@ def test_who_runs_agrees_with_a_second_reading_of_the_policies(given_: tuple) ->
         expected.append(moment)
         busy, pending = True, pending + 1
     assert ran(plan) == caught + expected
+
+
+def test_with_jitter_runs_come_in_the_order_of_their_fires() -> None:
+    """The later fire is late already, the earlier one, moved further, is on time."""
+    rule = ListRule([at(1), at(2), at(3)])
+    made = job(overlap=Overlap.QUEUE_ALL, catch_up=CatchUp(CatchUpMode.ALL, None, 1))
+    plan = plan_fires(entry(at(1), jitter_s=100.0), made, rule, IDLE, at(85))
+    assert ran(plan) == sorted(ran(plan))
+    assert len(ran(plan)) > 1
