@@ -9,6 +9,9 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from .attempts import Failure, Handle, Outcome
+from .filters import JobFilter as JobFilter
+from .filters import RunFilter as RunFilter
+from .filters import ScheduleFilter as ScheduleFilter
 from .model import Job
 from .rules import ScheduleSpec
 from .states import State
@@ -243,7 +246,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """Who changed what, when. `before`, `after`: JSON, or None."""
+    """Who changed what, when, from which address. `before`, `after`: JSON, or None. `id`: given by the store."""
 
     at: datetime
     actor: str
@@ -251,6 +254,8 @@ class AuditRecord:
     object: str
     before: Json = None
     after: Json = None
+    address: str | None = None
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,49 +316,11 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Part of a list; `next` is the cursor of the part after it, or None at the end."""
+    """Part of a list; `next` is the cursor of the part after it, or None at the end.
+
+    `partial`: it ended because enough was looked at, not because it is full: go on with `next` for more.
+    """
 
     items: tuple[T, ...]
     next: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """Which jobs; every field that is set must match. `due_from`/`due_until`: has a run due in that period."""
-
-    job_ids: tuple[str, ...] = ()
-    task_types: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    source: SourceKind | None = None
-    paused: bool | None = None
-    enabled: bool | None = None
-    retired: bool | None = False
-    due_from: datetime | None = None
-    due_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleFilter:
-    """Which schedule entries."""
-
-    job_id: str | None = None
-    paused: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Which runs; newest due first. `since`/`until` bound due_at: [since, until).
-
-    `parent_id`: the items of that run; without it, runs that are no items.
-    """
-
-    job_id: str | None = None
-    states: tuple[State, ...] = ()
-    task_types: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    since: datetime | None = None
-    until: datetime | None = None
-    flow_id: str | None = None
-    schedule_id: str | None = None
-    cause: Cause | None = None
-    parent_id: str | None = None
+    partial: bool = False

@@ -37,7 +37,7 @@ def list_flows(
     Args:
         job_id: only those in which this job runs after others.
     """
-    where = RunFilter(job_id=job_id, cause=Cause.DOWNSTREAM, since=since, until=until)
+    where = RunFilter(job_id=job_id, causes=(Cause.DOWNSTREAM,), since=since, until=until)
 
     def work(reader: Reader) -> list[JsonObject]:
         ids: dict[str, None] = {}

@@ -24,7 +24,7 @@ _FLOW_IDS = Statement(
 )
 _NEWEST = (runs.c.due_at.desc(), runs.c.id.desc())
 _BASE = frozenset({"active", "troubled", "job_id", "ids", "since", "until", "after_due", "after_id", "parent_id"})
-_REST = frozenset({"states", "schedule_id", "cause", "task_types"})
+_REST = frozenset({"states", "schedule_id", "causes", "task_types"})
 _JOB_OF = Statement(select(schedules_table.c.job_id).where(schedules_table.c.schedule_id == given("schedule_id")))
 
 
@@ -58,9 +58,10 @@ def _rest(shape: frozenset[str], label_count: int) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if "states" in shape:
         conditions.append(within(runs.c.state, "states"))
-    for name in ("schedule_id", "cause"):
-        if name in shape:
-            conditions.append(runs.c[name] == given(name))
+    if "schedule_id" in shape:
+        conditions.append(runs.c.schedule_id == given("schedule_id"))
+    if "causes" in shape:
+        conditions.append(within(runs.c.cause, "causes"))
     if "task_types" in shape:
         same = and_(
             job_definitions.c.job_id == runs.c.job_id,
@@ -131,7 +132,8 @@ class RunLists(Session):
         if where.parent_id is not None:
             values["parent_id"] = where.parent_id
         bounds = {"since": micros(where.since), "until": micros(where.until)}
-        given_texts = {"cause": where.cause and where.cause.value}
         if where.task_types:
             values["task_types"] = listed(where.task_types)
-        return values | {name: bound for name, bound in (bounds | given_texts).items() if bound is not None}
+        if where.causes:
+            values["causes"] = listed([cause.value for cause in where.causes])
+        return values | {name: bound for name, bound in bounds.items() if bound is not None}

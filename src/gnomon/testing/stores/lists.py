@@ -73,8 +73,8 @@ class ListCases(StoreCase):
             (RunFilter(flow_id="x"), ""),
             (RunFilter(schedule_id="a:default"), "43"),
             (RunFilter(schedule_id="gone:default"), "6"),
-            (RunFilter(cause=Cause.MANUAL), "7"),
-            (RunFilter(cause=Cause.SCHEDULE, states=(State.FAILED,), since=at(4)), "6"),
+            (RunFilter(causes=(Cause.MANUAL,)), "7"),
+            (RunFilter(causes=(Cause.SCHEDULE,), states=(State.FAILED,), since=at(4)), "6"),
         ],
     )
     def test_run_filters(self, store: Store, where: RunFilter, expected: str) -> None:
