@@ -57,7 +57,7 @@ class CallLog(logging.Handler):
             try:
                 call.written += _append(call.log_path, data)
                 return
-            except OSError as error:  # a library of the application may have closed our descriptor as if it were its own
+            except OSError as error:  # somebody in the application closed our descriptor
                 if last:
                     call.room = 0
                     warnings.warn(f"what run {call.spec.run_id} logs cannot be kept: {error}", stacklevel=1)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from gnomon.core.errors import Conflict, Problem, UsageError
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader, Transaction
-from gnomon.core.records import JobFilter, JobRecord, Page, RunFilter, Source
+from gnomon.core.records import JobFilter, JobRecord, Page, RunFilter, Source, SourceKind
 from gnomon.core.values import JsonObject
 from gnomon.jobfiles.graph import check_graph
 
+from .building import build_job
 from .configurations import settle
 from .context import Desk
 from .definitions import retire, set_firing, upsert
@@ -44,8 +45,40 @@ def show_job(desk: Desk, job_id: str) -> JsonObject:
     return desk.store.read(work)
 
 
-def save_job(desk: Desk, job: Job, source: Source) -> JsonObject:
+Seen = Callable[[JsonObject | None], None]
+"""Is given an object as it is right before a change of it; raises if the caller has not seen it so."""
+
+
+def define_job(
+    desk: Desk, document: Mapping[str, object], seen: Seen | None = None, *, new: bool = False
+) -> JsonObject:
+    """Add or change a job over REST or from the dashboard: `document` holds the keys of a job file.
+
+    Args:
+        new: refuse to change one that is there.
+
+    Raises:
+        UsageError: every mistake, with its key.
+        Conflict: another source owns the id, or it is taken.
+    """
+    job = build_job(document, desk.kinds, desk.task_types, desk.timezone)
+    check_dependencies(desk, job)
+
+    def check(view: JsonObject | None) -> None:
+        if new and view is not None and view["retired_at"] is None:
+            hint = "change it, or choose another id"
+            raise Conflict(Problem("job_exists", f"there is a job {job.job_id!r} already", "job_id", hint))
+        if seen is not None:
+            seen(view)
+
+    return save_job(desk, job, Source(SourceKind.REST), check)
+
+
+def save_job(desk: Desk, job: Job, source: Source, seen: Seen | None = None) -> JsonObject:
     """Add or change a job that no file owns.
+
+    Args:
+        seen: asked about the job as it is (None: there is none), in the same transaction.
 
     Raises:
         Conflict: another source owns the id.
@@ -53,6 +86,9 @@ def save_job(desk: Desk, job: Job, source: Source) -> JsonObject:
 
     def work(tx: Transaction) -> None:
         old = tx.job(job.job_id)
+        if seen is not None:
+            entries = tx.schedules_of([job.job_id]).get(job.job_id, ())
+            seen(None if old is None else job_view(old, entries, desk.kinds))
         if old is not None and old.retired_at is None and old.source.kind != source.kind:
             refuse_file_owned(old, "changed")
             raise Conflict(Problem("owned_elsewhere", f"job {job.job_id!r} belongs to {old.source.kind}"))

@@ -1,7 +1,7 @@
 """The scheduler as a library, for embedding in any application.
 
 `scheduler` the class, `asking` its other half · `schedules` `cron`, `every`, `at` · `views` what it tells about jobs
-and runs · `functions` how functions are named · `building` definitions from arguments · `registering` task types of
+and runs · `functions` how functions are named · `registering` task types of
 the program · `session` what is held open, forks. Builds on `app`.
 """
 

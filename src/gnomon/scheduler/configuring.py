@@ -9,10 +9,10 @@ from gnomon.core.configurations import ConfigurationRecord
 from gnomon.core.records import Source, SourceKind
 from gnomon.core.values import Json
 from gnomon.operations import configurations as operations
+from gnomon.operations.building import plain
 from gnomon.operations.context import Desk
 from gnomon.operations.files import stored_configurations
 
-from .building import plain
 from .session import Session
 
 PYTHON = Source(SourceKind.PYTHON)

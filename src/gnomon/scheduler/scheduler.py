@@ -17,11 +17,11 @@ from gnomon.core.errors import usage
 from gnomon.core.model import Job as Definition
 from gnomon.core.records import Source, SourceKind
 from gnomon.operations import jobs as job_operations
+from gnomon.operations.building import build_job
 from gnomon.operations.context import Desk
 from gnomon.operations.settings import load_settings
 
 from .asking import Asking
-from .building import build_job
 from .configuring import Configuring, Contents, save_all
 from .deleting import Deleting
 from .flows import Flows

@@ -28,13 +28,13 @@ from gnomon.jobfiles.validating import judge_path
 from gnomon.operations import jobs as job_operations
 from gnomon.operations import runs as run_operations
 from gnomon.operations import why as why_operations
+from gnomon.operations.building import build_job
 from gnomon.operations.configurations import save_configuration
 from gnomon.operations.context import Desk
 from gnomon.operations.definitions import retire, upsert
 from gnomon.operations.lookup import find_job
 from gnomon.operations.moments import Moment
 from gnomon.operations.settings import load_settings
-from gnomon.scheduler.building import build_job
 from gnomon.scheduler.functions import reference_of
 from gnomon.scheduler.policies import Policies
 from gnomon.scheduler.reading import ALL, read_job, read_jobs, read_run, read_runs

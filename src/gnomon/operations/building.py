@@ -1,4 +1,4 @@
-"""From the arguments of `add_job` to a definition: the same reader, spellings and messages as job files."""
+"""From the keys of a job (arguments of `add_job`, a body of REST) to a definition: read and judged like job files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gnomon.core.tasks import TaskTypes
 from gnomon.core.values import Json
 from gnomon.jobfiles.parsing import parse_bytes
 
-_SOURCE = "add_job.json"
+_SOURCE = "job.json"
 
 
 def build_job(document: Mapping[str, object], kinds: ScheduleKinds, task_types: TaskTypes, timezone: str) -> Job:
