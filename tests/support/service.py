@@ -42,7 +42,8 @@ class Site:
 
     def environment(self) -> dict[str, str]:
         env = {k: v for k, v in os.environ.items() if not k.startswith("GNOMON_")}
-        return env | {"GNOMON_DB": f"sqlite:///{self.db}", "GNOMON_JOBS_DIR": str(self.jobs)}
+        web = {"GNOMON_WEB": "off"}  # starts sooner; tests of the web side say GNOMON_WEB themselves
+        return env | web | {"GNOMON_DB": f"sqlite:///{self.db}", "GNOMON_JOBS_DIR": str(self.jobs)}
 
     def write(self, name: str, document: object) -> None:
         """Put a job file in place at once (JSON is fine), old enough to be believed at the next look."""

@@ -6,6 +6,7 @@ A second one: stop now. Without a database file there is no successor: commands 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -17,9 +18,12 @@ from pathlib import Path
 from gnomon.core.errors import GnomonError
 from gnomon.core.version import __version__
 from gnomon.operations.settings import Settings
+from gnomon.system.notify import Notifier
 
 from .parts import open_parts
+from .pulse import Pulse
 from .running import Running, running
+from .web import open_web
 
 logger = logging.getLogger("gnomon")
 _GRACE_S = 30.0
@@ -31,12 +35,23 @@ def serve(settings: Settings, *, jobs: Path) -> int:
     Raises:
         UsageError, Unavailable: it cannot start; says why and what to do.
     """
-    with open_parts(settings, upgrade=True) as parts, _signals() as signals, running(parts, jobs=jobs) as node:
+    manager = Notifier.taken_from(os.environ, os.getpid())
+    with contextlib.ExitStack() as stack:
+        parts = stack.enter_context(open_parts(settings, upgrade=True))
+        web = open_web(parts)
+        if web is not None:
+            stack.callback(web.stop)
+        signals = stack.enter_context(_signals())
+        node = stack.enter_context(running(parts, jobs=jobs))
         logger.info(
             "gnomon %s: node %s, database %s, jobs in %s", __version__, node.node.record.node_id, settings.db, jobs
         )
+        signals.pulse = Pulse(manager, node.loop, parts.clock, f"node {node.node.record.node_id}").beat
         node.start()
+        if web is not None:
+            web.start(node.loop.wake)
         signals.wait(None, node)
+        manager.stopping("waiting for running work")
         if node.failure is not None:
             return node.failure.exit_code if isinstance(node.failure, GnomonError) else 70
         _drain(node, signals, settings.drain_timeout_s)
@@ -68,11 +83,13 @@ class _Signals:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self.pulse: Callable[[], None] = lambda: None
 
     def wait(self, timeout_s: float | None, node: Running) -> bool:
         """Whether a signal came within `timeout_s`; returns early if the node failed."""
         left = timeout_s
         while node.failure is None and (left is None or left > 0):
+            self.pulse()
             step = 0.25 if left is None else min(left, 0.25)
             if select.select([self._fd], [], [], step)[0]:
                 os.read(self._fd, 4096)

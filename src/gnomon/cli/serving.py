@@ -44,12 +44,21 @@ def serve(
     timezone: Annotated[
         str | None, typer.Option("--timezone", metavar="ZONE", help="Of schedules that name none; UTC.")
     ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Of dashboard and REST; 127.0.0.1.")
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="8085; 0 takes any that is free.")] = None,
+    no_web: Annotated[bool, typer.Option("--no-web", help="No dashboard and no REST.")] = False,
     log_level: Annotated[
         str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error; info.")
     ] = None,
     log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the log on stderr.")] = LogFormat.TEXT,
 ) -> int:
     """Run the jobs of a directory until stopped: TERM or Ctrl-C once waits for running work, twice stops now."""
+    from gnomon.system.init import stand_aside
+
+    if (over := stand_aside()) is not None:
+        return over
     from gnomon.app import MEMORY
     from gnomon.app import serve as run_service
 
@@ -61,6 +70,9 @@ def serve(
         "concurrency": concurrency,
         "timezone": timezone,
         "log_level": log_level,
+        "host": host,
+        "port": port,
+        "web": False if no_web else None,
     }
     settings = session.check()
     _start_logging(settings.log_level, LogFormat.JSON if session.json else log_format)

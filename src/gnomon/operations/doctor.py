@@ -67,7 +67,9 @@ def settings_view(settings: Settings) -> list[JsonObject]:
 
 
 def _json(value: object) -> str | int | float:
-    return value if isinstance(value, (str, int, float)) else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else value if isinstance(value, (str, int, float)) else str(value)
 
 
 def from_error(name: str, error: GnomonError) -> Finding:

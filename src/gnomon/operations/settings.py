@@ -75,6 +75,28 @@ class Settings:
     def log_limit(self) -> int:
         return _int(self.values["log_limit"].value)
 
+    def text(self, name: str) -> str:
+        """The setting as text."""
+        return str(self.values[name].value)
+
+    def flag(self, name: str) -> bool:
+        """The setting as yes or no."""
+        return self.values[name].value is True
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """The setting as names."""
+        value = self.values[name].value
+        return value if isinstance(value, tuple) else ()
+
+    @property
+    def secure(self) -> bool:
+        """The web server speaks TLS itself."""
+        return self.values["tls_certificate"].value is not None
+
+    def given(self, name: str) -> bool:
+        """Whether somebody said it; otherwise it is the default."""
+        return self.values[name].source != "default"
+
 
 def _int(value: object) -> int:
     return int(str(value))
@@ -121,6 +143,22 @@ def _level(value: object) -> object:
     return value.lower()
 
 
+def _flag(value: object) -> object:
+    words = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off": False, "0": False, "no": False}
+    found = words.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("must be true or false")
+    return found
+
+
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError("must be a list of names or addresses")
+    return tuple(str(one).lower() for one in value)
+
+
 _CHECKS: Mapping[str, Callable[[object], object]] = {
     "db": _text,
     "jobs_dir": _text,
@@ -131,6 +169,13 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "retention_days": _positive,
     "retention_runs": _whole(1, 10_000_000),
     "log_limit": _whole(1024, 1 << 40),
+    "web": _flag,
+    "host": _text,
+    "port": _whole(0, 65_535),
+    "allowed_hosts": _names,
+    "trusted_proxies": _names,
+    "tls_certificate": _text,
+    "tls_key": _text,
 }
 _DEFAULTS: Mapping[str, object] = {
     "jobs_dir": DEFAULT_JOBS_DIR,
@@ -141,6 +186,13 @@ _DEFAULTS: Mapping[str, object] = {
     "retention_days": 90,
     "retention_runs": 1000,
     "log_limit": 10_000_000,
+    "web": True,
+    "host": "127.0.0.1",
+    "port": 8085,
+    "allowed_hosts": (),
+    "trusted_proxies": (),
+    "tls_certificate": None,
+    "tls_key": None,
 }
 _ENVIRONMENT = {
     "GNOMON_DB": "db",
@@ -148,6 +200,9 @@ _ENVIRONMENT = {
     "GNOMON_CONCURRENCY": "concurrency",
     "GNOMON_LOG_LEVEL": "log_level",
     "GNOMON_TIMEZONE": "timezone",
+    "GNOMON_WEB": "web",
+    "GNOMON_HOST": "host",
+    "GNOMON_PORT": "port",
 }
 
 

@@ -1,0 +1,179 @@
+"""Who may come in at all: the name they ask for, where their page is from, how much they send, and who they are.
+
+Everything needs a known caller but the few addresses in `OPEN`, compared letter by letter: another spelling of a path
+is another path.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import unquote
+
+from anyio import to_thread
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gnomon.core.access import Principal
+from gnomon.core.errors import GnomonError, Problem, Unauthenticated
+from gnomon.operations import access
+
+from .problems import problem, status_of
+from .service import Service
+
+OPEN = frozenset(
+    {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("POST", "/api/v1/session")}
+)
+COOKIE = "gnomon_session"
+MOST_BYTES = 1 << 20
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Refusal(Exception):
+    """The request goes no further."""
+
+    def __init__(self, status: HTTPStatus, code: str, message: str, hint: str = "") -> None:
+        self.status, self.problem = status, Problem(code, message, hint=hint)
+        super().__init__(message)
+
+
+class Gate:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        scope = {**scope, "path": _path(scope)}
+        send = _with_headers(send)
+        headers = Headers(scope=scope)
+        try:
+            _check_host(headers, self._service.hosts)
+            _check_origin(scope["method"], headers)
+            _check_size(headers)
+            if (scope["method"], scope["path"]) not in OPEN:
+                principal = await to_thread.run_sync(self._who, headers, _address(scope))
+                scope.setdefault("state", {})["principal"] = principal
+        except Refusal as refusal:
+            await problem(refusal.status, [refusal.problem], scope["path"])(scope, receive, send)
+            return
+        except GnomonError as error:
+            await problem(status_of(error), list(error.problems), scope["path"])(scope, receive, send)
+            return
+        await self._app(scope, _limited(receive), send)
+
+    def _who(self, headers: Headers, address: str | None) -> Principal:
+        desk = self._service.desk("rest", address)
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return access.authenticate(desk, token.strip())
+        secret = session_cookie(headers)
+        if secret is not None:
+            return access.session(desk, secret)
+        hint = "send the header `Authorization: Bearer TOKEN`; `gnomon token create` makes one"
+        raise Unauthenticated(Problem("token_missing", "nobody is signed in", hint=hint))
+
+
+def _path(scope: Scope) -> str:
+    """The path with a slash inside a name still written `%2F`: ids of jobs may hold slashes."""
+    raw = scope.get("raw_path")
+    if raw is None:
+        return str(scope["path"])
+    parts = raw.decode("latin-1").partition("?")[0].split("/")
+    return "/".join(unquote(part).replace("/", "%2F") for part in parts)
+
+
+def session_cookie(headers: Headers) -> str | None:
+    """The session that a browser sends along."""
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return None if found is None else found.value
+
+
+def _check_host(headers: Headers, allowed: frozenset[str]) -> None:
+    """A page of a stranger whose name was made to point here (DNS rebinding) asks under that name."""
+    asked = headers.getlist("host")
+    if len(asked) == 1 and ("*" in allowed or host_name(asked[0]) in allowed):
+        return
+    hint = "ask for 127.0.0.1, or add the name to `allowed_hosts` of gnomon.toml"
+    said = asked[0][:80] if asked else "no name"
+    raise Refusal(HTTPStatus.MISDIRECTED_REQUEST, "host_not_allowed", f"this service is not {said!r}", hint)
+
+
+def host_name(authority: str) -> str:
+    """`Example.org:8085` → `example.org`; `[::1]:8085` → `::1`."""
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0].lower()
+    return authority.partition(":")[0].lower()
+
+
+def _check_origin(method: str, headers: Headers) -> None:
+    """Requests that change something come from our own pages, or from no page at all."""
+    if method in _SAFE:
+        return
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    own = origin is not None and origin.partition("://")[2].lower() == headers.get("host", "").lower()
+    foreign = (origin is not None and not own) or site not in (None, "same-origin", "none")
+    unknown = origin is None and site is None and session_cookie(headers) is not None
+    if foreign or (unknown and not headers.get("authorization")):
+        raise Refusal(HTTPStatus.FORBIDDEN, "foreign_origin", "the request comes from a page of somebody else")
+
+
+def _check_size(headers: Headers) -> None:
+    length = headers.get("content-length", "0")
+    if not length.isascii() or not length.isdigit():
+        raise Refusal(HTTPStatus.BAD_REQUEST, "bad_request", "Content-Length is not a number")
+    if int(length[:12]) > MOST_BYTES:
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"a body has at most {MOST_BYTES:,} bytes")
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same for bodies that do not say their length."""
+    left = MOST_BYTES
+
+    async def counted() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MOST_BYTES:,} bytes")
+        return message
+
+    return counted
+
+
+def _with_headers(send: Send) -> Send:
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return dressed
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return None if client is None else str(client[0])

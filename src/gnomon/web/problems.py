@@ -1,0 +1,128 @@
+"""Errors as RFC 9457 problem documents: our codes, the key in the request, and what to do next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gnomon.core.errors import (
+    Conflict,
+    Forbidden,
+    GnomonError,
+    InvariantViolated,
+    NotFound,
+    Problem,
+    Stale,
+    Unauthenticated,
+    Unavailable,
+    UsageError,
+)
+from gnomon.operations.views import problem_view
+
+logger = logging.getLogger("gnomon")
+MEDIA_TYPE = "application/problem+json"
+_BY_KIND: tuple[tuple[type[GnomonError], HTTPStatus], ...] = (
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Stale, HTTPStatus.PRECONDITION_FAILED),
+    (Conflict, HTTPStatus.CONFLICT),
+    (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+_BY_STATUS = {
+    400: ("bad_request", "the request cannot be read", ""),
+    404: ("route_not_found", "there is nothing here", "GET /api/v1/openapi.json lists what there is"),
+    405: ("method_not_allowed", "this address does not take that method", "the header Allow names those it takes"),
+}
+
+
+class Refused(Exception):
+    """An answer that ends a request: `status`, and the problems that say why."""
+
+    def __init__(self, status: HTTPStatus, *problems: Problem) -> None:
+        self.status, self.problems = status, problems
+        super().__init__("\n".join(str(p) for p in problems))
+
+
+def status_of(error: GnomonError) -> HTTPStatus:
+    """The HTTP status of an error of gnomon."""
+    return next((status for kind, status in _BY_KIND if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def problem(
+    status: HTTPStatus, problems: Sequence[Problem], instance: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """A problem document."""
+    first = problems[0]
+    document: dict[str, Any] = {
+        "type": f"urn:gnomon:error:{first.code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": first.message,
+        "instance": instance,
+        "code": first.code,
+        "errors": [problem_view(p) for p in problems],
+    }
+    extra = {"Retry-After": "1"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if status is HTTPStatus.UNAUTHORIZED:
+        extra["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(document, int(status), {**extra, **(headers or {})}, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Have `app` answer every error with a problem document."""
+    app.add_exception_handler(GnomonError, _gnomon)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _gnomon(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, GnomonError)
+    if isinstance(error, InvariantViolated):
+        return await _unexpected(request, error)
+    return problem(status_of(error), list(error.problems), request.url.path)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)
+    return problem(error.status, error.problems, request.url.path)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [_of_validation(one) for one in error.errors()]
+    status = HTTPStatus.BAD_REQUEST if found[0].code == "body_not_json" else HTTPStatus.UNPROCESSABLE_ENTITY
+    return problem(status, found, request.url.path)
+
+
+def _of_validation(error: Any) -> Problem:
+    place, *keys = (str(part) for part in error["loc"])
+    if error["type"] == "json_invalid":
+        return Problem("body_not_json", f"the body is not JSON: {error['ctx']['error']}", "", "send a JSON document")
+    key = ".".join(keys) if place == "body" else ".".join((place, *keys))
+    code = {"missing": "missing_key", "extra_forbidden": "unknown_key"}.get(error["type"], "bad_value")
+    return Problem(code, str(error["msg"]), key, "GET /api/v1/openapi.json says what is taken")
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    code, message, hint = _BY_STATUS.get(error.status_code, ("request_refused", str(error.detail), ""))
+    return problem(status, [Problem(code, message, hint=hint)], request.url.path, dict(error.headers or {}))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    logger.error("%s %s failed: %s", request.method, request.url.path, error, exc_info=error)
+    text = "something went wrong inside gnomon: this is a bug"
+    hint = "the log of the scheduler names a file with the details: please report it"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, [Problem("internal_error", text, hint=hint)], request.url.path)

@@ -1,0 +1,28 @@
+"""What the composition root hands to the web room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gnomon.core.ports import Clock
+from gnomon.operations.context import Desk
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything handlers work with.
+
+    Attributes:
+        desk: the operations in the name of an actor, asked from an address.
+        clock: the only way to learn the time.
+        hosts: names (lower case, without port) under which the service may be asked for; `*` allows all.
+        secure: browsers reach it over TLS, so cookies are for TLS only.
+        changed: a hint that something was written: the scheduler looks at once.
+    """
+
+    desk: Callable[[str, str | None], Desk]
+    clock: Clock
+    hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
+    secure: bool = False
+    changed: Callable[[], None] = field(default=lambda: None)
