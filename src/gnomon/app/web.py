@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnomon.core.errors import Problem, UsageError
-from gnomon.operations.access import bootstrap, has_admin
+from gnomon.operations.context import Desk
 from gnomon.operations.settings import Settings
 
 from .parts import Parts
@@ -46,6 +46,7 @@ class Web:
         Args:
             changed: told after a request that may have changed something.
         """
+        from gnomon.operations.access import bootstrap
         from gnomon.web.server import WebServer
 
         settings = self._parts.settings
@@ -92,7 +93,7 @@ class Web:
             )
         )
 
-    def _desk(self, actor: str, address: str | None) -> object:
+    def _desk(self, actor: str, address: str | None) -> Desk:
         desk = self._parts.desk(actor)
         desk.address = address
         return desk
@@ -152,6 +153,8 @@ def _check_reach(parts: Parts) -> None:
     Raises:
         UsageError: what is missing.
     """
+    from gnomon.operations.access import has_admin
+
     settings = parts.settings
     problems = _certificate_problems(settings)
     if not is_loopback(settings.text("host")):
