@@ -17,6 +17,7 @@ from . import (
     db,
     doctor,
     flows,
+    health,
     jobfiles,
     jobs,
     logs,
@@ -69,5 +70,6 @@ def make_app() -> typer.Typer:
     app.add_typer(configurations.app, name="configurations")
     app.add_typer(alerts.app, name="alerts")
     doctor.register(app)
+    health.register(app)
     app.add_typer(db.app, name="db")
     return app

@@ -1,0 +1,98 @@
+"""`gnomon health` against a real scheduler, from its start to its death."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gnomon.cli.main import main
+from tests.support.service import Site, site, until
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    with site(tmp_path) as one:
+        for name, value in one.environment().items():
+            monkeypatch.setenv(name, value)
+        yield one
+
+
+def ask(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    code = main(["health", "--json", *words])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_from_no_database_to_a_killed_scheduler(place: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = ask(capsys)
+    assert (code, told["ok"]) == (1, False)
+    assert "no database" in told["line"]
+    place.write("a.yaml", "job_id: a\nschedule: every 1s\ntask: {type: command, command: 'true'}\n")
+    process = place.serve()
+    until(lambda: ask(capsys)[0] == 0, "healthy")
+    capsys.readouterr()
+    assert main(["health"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("healthy: 1 scheduler steps; ")
+    assert out.count("\n") == 1
+    os.kill(process.pid, signal.SIGSTOP)
+    until(lambda: ask(capsys, "--overdue", "1s")[0] == 1, "a stopped scheduler lets schedules wait")
+    os.kill(process.pid, signal.SIGCONT)
+    until(lambda: ask(capsys, "--overdue", "1s")[0] == 0, "it goes on")
+    place.kill(process)
+    code, told = ask(capsys)
+    assert code == 1
+    assert "no scheduler runs on this database" in told["line"]
+
+
+def test_a_mistake_of_the_caller_is_none_of_the_scheduler(place: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["health", "--overdue", "soon"]) == 2
+    assert "soon" in capsys.readouterr().err
+
+
+class Answers(BaseHTTPRequestHandler):
+    status, body = 200, b""
+
+    def do_GET(self) -> None:
+        assert self.path == "/readyz"
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *words: object) -> None: ...
+
+
+def test_a_server_is_asked_for_its_own_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    good: dict[str, Any] = {
+        "ok": True, "at": "2030-01-01T00:00:00Z", "checks": [{"name": "loop", "ok": True, "message": "1 steps"}],
+    }  # fmt: skip
+    bad = {**good, "ok": False, "checks": [{"name": "loop", "ok": False, "message": "stands"}]}
+    try:
+        for status, body, code, words in (
+            (200, good, 0, "healthy: 1 steps"),
+            (503, bad, 1, "unhealthy: stands"),
+            (503, good, 1, "answers 503"),
+            (200, "fine", 0, "answers 200"),
+            (404, "", 1, "answers 404"),
+        ):
+            Answers.status, Answers.body = status, json.dumps(body).encode()
+            assert main(["health", "--server", url]) == code
+            assert words in capsys.readouterr().out
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    code, told = ask(capsys, "--server", url)
+    assert code == 1
+    assert "does not answer" in told["line"]
