@@ -10,7 +10,7 @@ from functools import cache
 
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from .sql.schema import metadata
+from .sql.schema_access import metadata
 from .sql.session import DIALECTS
 
 HEAD = "0001"

@@ -1,4 +1,4 @@
-"""The small tables: job files, pools, settings, audit, and the feed of changes."""
+"""The small tables: job files, pools, settings, and the feed of changes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, select
 
-from gnomon.core.records import AuditRecord, Change, FileRecord
+from gnomon.core.records import Change, FileRecord
 from gnomon.core.values import from_micros, to_micros
 
-from .schema import audit, changes, job_files, pools, settings
+from .schema import changes, job_files, pools, settings
 from .session import Session, Statement, WriteSession, given, insert_new, listed, one, upsert, within
-from .values import clean, text, value
+from .values import text, value
 
 _FILES = Statement(select(*job_files.columns).order_by(job_files.c.path))
 _SIZES = Statement(select(pools.c.name, func.min(pools.c.size)).group_by(pools.c.name))
 _SETTING = Statement(select(settings.c.value).where(settings.c.name == given("name")))
-_AUDIT = Statement(select(*audit.columns).order_by(audit.c.id.desc()).limit(given("limit")))
 _CHANGES = Statement(
     select(*changes.columns).where(changes.c.seq > given("after")).order_by(changes.c.seq).limit(given("limit"))
 )
@@ -40,12 +39,6 @@ class MiscReads(Session):
         row = self.first(_SETTING, name=name)
         return None if row is None else str(row[0])
 
-    def audit(self, limit: int = 50) -> Sequence[AuditRecord]:
-        return [
-            AuditRecord(from_micros(at), actor, action, subject, value(before), value(after))
-            for _, at, actor, action, subject, before, after in self.fetch(_AUDIT, limit=limit)
-        ]
-
     def changes(self, after_seq: int, limit: int = 1000) -> Sequence[Change]:
         return [
             Change(seq, from_micros(at), {kind: tuple(ids) for kind, ids in value(kept).items()})
@@ -64,7 +57,6 @@ _DELETE_SETTING = Statement(delete(settings).where(settings.c.name == given("nam
 _DROP_POOLS = Statement(delete(pools).where(pools.c.owner == given("owner")))
 _OWNED = Statement(select(pools.c.name, pools.c.size).where(pools.c.owner == given("owner")))
 _PUT_POOL = upsert(pools)
-_ADD_AUDIT = insert_new(audit, ("id",), without=("id",))
 _ADD_CHANGE = insert_new(changes, ("seq",), without=("seq",))
 
 
@@ -96,12 +88,6 @@ class MiscWrites(WriteSession):
         self.change(_DROP_POOLS, owner=owner)
         self.change_many(_PUT_POOL, [(owner, name, size) for name, size in sizes.items()])
         self.touch("pools", sorted(before.keys() | sizes.keys()))
-
-    def add_audit(self, records: Sequence[AuditRecord]) -> None:
-        rows = [
-            (to_micros(r.at), clean(r.actor), r.action, clean(r.object), text(r.before), text(r.after)) for r in records
-        ]
-        self.change_many(_ADD_AUDIT, rows)
 
     def append_change(self, at: datetime, touched: Mapping[str, Collection[str]]) -> None:
         """One entry of the feed; nothing if nothing was touched."""

@@ -372,7 +372,12 @@ audit = Table(
     _text("object"),
     _maybe("before"),
     _maybe("after"),
+    _maybe("address"),
 )
+Index("ix_audit_at", audit.c.at, audit.c.id)
+Index("ix_audit_actor", audit.c.actor, audit.c.at, audit.c.id)
+Index("ix_audit_action", audit.c.action, audit.c.at, audit.c.id)
+Index("ix_audit_object", audit.c.object, audit.c.at, audit.c.id)
 
 changes = Table(
     "changes",

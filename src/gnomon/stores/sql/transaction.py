@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .access import AccessReads, AccessWrites
 from .alerts import AlertReads, AlertWrites
 from .attempts import AttemptReads, AttemptWrites
+from .audit import AuditReads, AuditWrites
 from .configurations import ConfigurationReads, ConfigurationWrites
 from .jobs import JobReads, JobWrites
 from .misc import MiscReads, MiscWrites
@@ -26,6 +28,8 @@ class SqlReader(
     NodeReads,
     MiscReads,
     ConfigurationReads,
+    AccessReads,
+    AuditReads,
 ):
     """A `Reader`."""
 
@@ -41,6 +45,8 @@ class SqlTransaction(
     AlertWrites,
     ConfigurationWrites,
     PruneWrites,
+    AccessWrites,
+    AuditWrites,
     SqlReader,
 ):
     """A `Transaction`."""

@@ -9,6 +9,7 @@ class TestMyStore(StoreConformance):
 
 from __future__ import annotations
 
+from .access import AccessCases
 from .alerts import AlertCases
 from .attempts import AttemptCases
 from .base import StoreCase
@@ -36,6 +37,7 @@ class StoreConformance(
     AttemptCases,
     MiscCases,
     AlertCases,
+    AccessCases,
     PruneCases,
     TransactionCases,
     SharingCases,

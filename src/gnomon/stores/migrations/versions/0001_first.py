@@ -23,6 +23,7 @@ def upgrade() -> None:
     _attempts()
     _machinery()
     _alerts()
+    _access()
     _configurations()
 
 
@@ -306,8 +307,12 @@ def _machinery() -> None:
         sa.Column("object", sa.Text(), nullable=False),
         sa.Column("before", sa.Text(), nullable=True),
         sa.Column("after", sa.Text(), nullable=True),
+        sa.Column("address", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_audit_at", "audit", ["at", "id"])
+    for column in ("actor", "action", "object"):
+        op.create_index(f"ix_audit_{column}", "audit", [column, "at", "id"])
     op.create_table(
         "changes",
         sa.Column("seq", _SERIAL, nullable=False),
@@ -366,6 +371,57 @@ def _alerts() -> None:
     op.create_index("ix_deliveries_incident", "deliveries", ["incident_id"])
     op.create_index("ix_deliveries_created", "deliveries", ["created_at"])
     op.create_index("ix_deliveries_job", "deliveries", ["job_id"])
+
+
+def _access() -> None:
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("user", sa.Text(), nullable=True),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ux_tokens_name", "tokens", ["name"], unique=True)
+    op.create_index("ix_tokens_user", "tokens", ["user"])
+    op.create_table(
+        "users",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("id_digest", sa.Text(), nullable=False),
+        sa.Column("token_id", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id_digest"),
+    )
+    op.create_index("ix_sessions_token", "sessions", ["token_id"])
+    op.create_index("ix_sessions_expires", "sessions", ["expires_at"])
+    op.create_index("ix_sessions_seen", "sessions", ["last_seen_at"])
+    op.create_table(
+        "idempotency",
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("actor", "key"),
+    )
+    op.create_index("ix_idempotency_at", "idempotency", ["at"])
 
 
 def _partial(name: str, table: str, columns: list[str], condition: str) -> None:
