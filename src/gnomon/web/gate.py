@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import unquote
 
-from anyio import to_thread
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -71,7 +71,7 @@ class Gate:
             _check_origin(scope["method"], headers)
             _check_size(headers)
             if (scope["method"], scope["path"]) not in OPEN:
-                principal = await to_thread.run_sync(self._who, headers, _address(scope))
+                principal = await run_in_threadpool(self._who, headers, _address(scope))
                 scope.setdefault("state", {})["principal"] = principal
         except Refusal as refusal:
             await problem(refusal.status, [refusal.problem], scope["path"])(scope, receive, send)
