@@ -79,7 +79,7 @@ def _ask(server: str) -> Health:
     try:
         answer = httpx.get(url, timeout=_TIMEOUT_S, headers={"Accept": "application/json"})
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        said = f"{url} does not answer: {error or type(error).__name__}"
+        said = f"{url} does not answer: {str(error) or type(error).__name__}"
         raise Unavailable(Problem("server_unreachable", said, hint="is the scheduler running?")) from None
     try:
         told = answer.json()

@@ -24,7 +24,10 @@ _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 @dataclass(slots=True)
 class Loop:
-    """Steps a node until told to stop. `wake` and `stop` may be called from any thread or signal handler."""
+    """Steps a node until told to stop. `wake` and `stop` may be called from any thread or signal handler.
+
+    `steps`: how many went well.
+    """
 
     node: Node
     store: Store
@@ -33,6 +36,7 @@ class Loop:
     poll_s: float | None = POLL_S
     stopping: bool = False
     turned_at: float | None = None
+    steps: int = 0
     _bell: threading.Event = field(default_factory=threading.Event)
 
     def wake(self) -> None:
@@ -59,6 +63,7 @@ class Loop:
             try:
                 wake_at = self.node.step()
                 failures = 0
+                self.steps += 1
             except Unavailable as error:
                 if failures == 0:
                     logger.error("%s; trying again, nothing is lost", error)
