@@ -94,3 +94,13 @@ def test_dependency_timeout() -> None:
     assert run.state is State.FAILED
     assert run.finished_at is not None
     assert (run.finished_at.hour, run.finished_at.minute) == (2, 30)
+
+
+def test_a_holiday_is_no_fire_of_its_own() -> None:
+    """What ran since its fire before the holiday counts for the fire after it."""
+    scheduler = VirtualScheduler("2026-01-04T12:00:00Z")
+    scheduler.add_job("up", at="2026-01-05T22:00:00Z", task={"type": "command", "command": ["true"]})
+    own = {"cron": "0 2 * * *", "exclude": ["2026-01-06"], "end": "2026-01-07T12:00:00Z"}
+    scheduler.add_job("own", schedule=own, depends_on=["up"], task={"type": "command", "command": ["true"]})
+    scheduler.advance(days=3)
+    assert [str(run.state) for run in scheduler.runs("own")] == ["failed", "succeeded"]

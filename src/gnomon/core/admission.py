@@ -1,7 +1,8 @@
 """Which queued runs start now. Pure: facts in, choices out.
 
 Order: priority (higher first), then due time, then id. A run that may not start lets those behind it pass;
-within one job, exclusive runs keep their order.
+within one job, exclusive runs keep their order. A run that waits for nothing but slots of a pool keeps its place
+there: those behind it take none of that pool, or many small ones would keep a large one from starting for ever.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Room:
         starts: claim times per job within its rate's period, oldest first.
         alone: of jobs whose runs may overlap, how many exclusive ones (caught up) have begun: those wait for each
             other, and not for the rest.
+        awaited: pools of which an earlier run waits for slots.
     """
 
     slots: int
@@ -38,6 +40,7 @@ class Room:
     held_back: set[str] = field(default_factory=set)
     ahead: int = 0
     alone: dict[str, int] = field(default_factory=dict)
+    awaited: set[str] = field(default_factory=set)
 
     @property
     def full(self) -> bool:
@@ -117,17 +120,26 @@ def _obstacle(run: RunRecord, room: Room, rate: Rate | None, now: datetime) -> t
         return "an earlier run of this job", None
     if run.max_active is not None and activity.performing + chosen >= run.max_active:
         return f"max_active: {run.max_active} of this job are running", None
-    for pool, slots in run.pools.items():
-        size = room.pool_sizes.get(pool)
-        if size is None:
-            return f"pool {pool}, which is not declared anywhere", None
-        used = room.pool_used.get(pool, 0)
-        if used + (min(slots, size) or slots) > size:  # a pool of size 0 lets nobody in
-            return f"pool {pool}: {used} of {size} slots are taken", None
     if rate is not None:
         period = timedelta(seconds=rate.period_s)
         recent = [t for t in room.starts.get(run.job_id, ()) if t > now - period]
         if len(recent) + chosen >= rate.count:
             again = recent[0] + period if recent else now + period
             return f"rate: {rate.count} starts in {rate.period_s:g} s are used up", again
-    return None, None
+    return _pools_obstacle(run, room), None
+
+
+def _pools_obstacle(run: RunRecord, room: Room) -> str | None:
+    """What keeps `run` from its pools; it keeps its place in those that are short."""
+    short = None
+    for pool, slots in run.pools.items():
+        size = room.pool_sizes.get(pool)
+        if size is None:
+            return f"pool {pool}, which is not declared anywhere"
+        used = room.pool_used.get(pool, 0)
+        if used + (min(slots, size) or slots) > size:  # a pool of size 0 lets nobody in
+            room.awaited.add(pool)
+            short = short or f"pool {pool}: {used} of {size} slots are taken"
+        elif pool in room.awaited:
+            short = short or f"pool {pool}: an earlier run waits for its slots"
+    return short

@@ -30,6 +30,11 @@ def references_in(text: str) -> list[str]:
     return [match[1] for match in _TOKEN.finditer(text) if match[1] is not None]
 
 
+def unclosed(text: str) -> bool:
+    """Whether a `${` in it begins no reference (and is no `$${`)."""
+    return "${" in _TOKEN.sub("", text)
+
+
 def substitute(value: Json, values: Mapping[str, Json], *, key: str = "", received: Received | None = None) -> Json:
     """`value` with every reference filled from `values`; map keys stay as they are.
 

@@ -32,12 +32,13 @@ class Dispatcher:
 
     A long queue is looked at in parts: its head in every step, the rest from where the last step ended (`_from`),
     so that any number of runs that may not start never hides one that may. `_held`: jobs met on the way whose
-    runs must keep their order.
+    runs must keep their order; `_awaited`: pools of which runs met on the way wait for slots.
     """
 
     context: Context
     _from: RunRecord | None = None
     _held: set[str] = field(default_factory=set)
+    _awaited: set[str] = field(default_factory=set)
 
     def step(self, tx: Transaction, now: datetime, acts: Acts) -> None:
         """Claim what may start; ask for a step when a rate limit or a delay is over."""
@@ -63,9 +64,10 @@ class Dispatcher:
                 break
         if room is not None and self._from is not None:
             self._held |= room.held_back
+            self._awaited |= room.awaited
             acts.wake(now)
         elif room is not None:
-            self._held = set()
+            self._held, self._awaited = set(), set()
 
     def _short(self, definitions: Mapping[tuple[str, int], Job]) -> dict[tuple[str, int], float]:
         """Seconds of those jobs that are short and done by an executor with a line."""
@@ -126,6 +128,7 @@ class Dispatcher:
         before.activity = tx.activity(jobs)
         before.starts = starts
         before.held_back |= self._held
+        before.awaited |= self._awaited
         return before
 
     def _claim(
@@ -153,7 +156,7 @@ class Dispatcher:
             try:
                 if job is None or kind is None:
                     raise _unknown(run, job)
-                acts.start.append((executor, attempt_spec(tx, run, job, kind, attempt, self.context.settings)))
+                acts.start.append((executor, attempt_spec(self.context, tx, run, job, kind, attempt)))
             except Exception as error:
                 acts.stillborn.append(_stillborn(attempt, error, now))
         if attempts:

@@ -119,7 +119,8 @@ class FanOut:
     def _items(self, tx: Transaction, run: RunRecord, job: Job | None) -> list[Item]:
         if job is None:
             raise usage("definition_missing", f"version {run.version} of job {run.job_id} is not in the database")
-        return checked_items(substitute(job.for_each, run_values(tx, run, job, job.for_each), key="for_each"))
+        values = run_values(self.context, tx, run, job, job.for_each)
+        return checked_items(substitute(job.for_each, values, key="for_each"))
 
 
 def cancel_items(

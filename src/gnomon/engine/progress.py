@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -11,17 +11,14 @@ from gnomon.core import lifecycle
 from gnomon.core.flows import Verdict, judge, judge_window, newest_of
 from gnomon.core.model import Job
 from gnomon.core.ports import Transaction
-from gnomon.core.records import Cause, RunFilter, RunRecord
+from gnomon.core.records import RunRecord
 from gnomon.core.states import FINAL, State
 
 from .acts import Acts
 from .alerting import Alerting
 from .context import Context
 from .fanout import FanOut
-
-TICK = timedelta(microseconds=1)
-_LOOKED_AT = 100
-"""Runs among which the newest of a stretch of time is looked for: those of backfills are of another time."""
+from .upstreams import outside, window
 
 
 @dataclass(slots=True)
@@ -64,9 +61,9 @@ class Progress:
                 continue
             own = run.schedule_id is not None
             if own:
-                judgement = judge_window(job.depends_on, self._window(tx, run, job), job.restarts)
+                judgement = judge_window(job.depends_on, window(self.context, tx, run, job), job.restarts)
             else:
-                judgement = judge(job.depends_on, {**_outside(tx, run, job, newest.keys()), **newest})
+                judgement = judge(job.depends_on, {**outside(tx, run, job, newest.keys()), **newest})
             match judgement.verdict:
                 case Verdict.GO:
                     changes.append(_released(run, job, now))
@@ -79,23 +76,6 @@ class Progress:
                         changes.append(replace(run, waiting_for=judgement.text))
         refused = set(tx.update_runs([(run, State.WAITING) for run in changes])) if changes else set()
         return [run for run in changes if run.state in FINAL and run.id not in refused]
-
-    def _window(self, tx: Transaction, run: RunRecord, job: Job) -> dict[str, list[RunRecord]]:
-        """The runs of each upstream due in (previous fire, this fire], and their repetitions, oldest first."""
-        fire = run.fire_at or run.due_at
-        entry = tx.schedule(run.schedule_id or "")
-        rule = None if entry is None else self.context.rules.of(entry)
-        before = None if rule is None else rule.latest(fire - TICK)
-        found: dict[str, list[RunRecord]] = {}
-        for dependency in job.depends_on:
-            where = RunFilter(
-                job_id=dependency.job, since=None if before is None else before.at + TICK, until=fire + TICK
-            )
-            newest = [run for run in tx.runs(where, limit=_LOOKED_AT).items if run.cause is not Cause.BACKFILL]
-            if newest:
-                mates = [r for r in tx.flow(newest[0].flow_id) if r.job_id == dependency.job]
-                found[dependency.job] = sorted(mates, key=lambda r: (r.created_at, r.id))
-        return found
 
     def _streaks(self, tx: Transaction, ended: Sequence[RunRecord], now: datetime, acts: Acts) -> None:
         """Count failures in a row, and pause a job that has too many."""
@@ -131,28 +111,3 @@ def _released(run: RunRecord, job: Job, now: datetime) -> RunRecord:
     if job.start_deadline_s is None:
         return replace(released, deadline_at=None)
     return replace(released, deadline_at=now + timedelta(seconds=job.start_deadline_s))
-
-
-def _outside(tx: Transaction, run: RunRecord, job: Job, inside: Collection[str]) -> dict[str, RunRecord]:
-    """Upstreams that are not part of this flow: a success of theirs that no earlier run of this job used counts."""
-    missing = [d.job for d in job.depends_on if d.job not in inside]
-    if not missing:
-        return {}
-    others = tx.runs(RunFilter(job_id=run.job_id, cause=Cause.DOWNSTREAM), limit=100).items
-    used = [at for r in others if r.id != run.id and (at := _went_on(tx, r)) is not None]
-    since = max(used, default=None)
-    found = {}
-    for upstream in missing:
-        newest = tx.runs(RunFilter(job_id=upstream, states=(State.SUCCEEDED,)), limit=1).items
-        ended = newest[0].finished_at if newest else None
-        if ended is not None and (since is None or ended > since):
-            found[upstream] = newest[0]
-    return found
-
-
-def _went_on(tx: Transaction, run: RunRecord) -> datetime | None:
-    """When a run stopped waiting and took the successes it waited for, or None if it never did."""
-    if run.queued_at is None:
-        return None
-    first = tx.attempt(run.id, 1)  # an attempt that is repeated moves `queued_at`
-    return run.queued_at if first is None else min(run.queued_at, first.claimed_at)

@@ -62,7 +62,7 @@ class Reaper:
                 acts.stillborn.append(_lost(attempt, now, f"its node {node.node_id} on {node.host} is gone"))
                 continue
             try:
-                spec = attempt_spec(tx, run, job, kind, attempt, self.context.settings)
+                spec = attempt_spec(self.context, tx, run, job, kind, attempt)
             except Exception:  # it may have begun all the same, with arguments that were right then
                 spec = AttemptSpec(run.id, attempt.number, attempt.token, run.job_id, kind.name, {})
             acts.adopt.append((attempt.executor, Adoption(spec, attempt.handle, node.node_id)))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from gnomon.core.attempts import AttemptSpec
+from gnomon.core.errors import usage
 from gnomon.core.fanout import index_of
-from gnomon.core.flows import newest_of
+from gnomon.core.identity import schedule_ids
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader
 from gnomon.core.records import AttemptRecord, RunRecord
@@ -17,19 +18,21 @@ from gnomon.core.tasks import TaskType, order_of, received_by
 from gnomon.core.values import Json, rfc3339
 
 from .configuring import task_arguments
-from .settings import EngineSettings
+from .context import Context
+from .upstreams import upstreams
 
 
 def attempt_spec(
-    reader: Reader, run: RunRecord, job: Job, kind: TaskType, attempt: AttemptRecord, settings: EngineSettings
+    context: Context, reader: Reader, run: RunRecord, job: Job, kind: TaskType, attempt: AttemptRecord
 ) -> AttemptSpec:
     """Describe `attempt` to the executor of its task type.
 
     Raises:
-        UsageError: a reference names nothing, or the filled arguments are not valid.
+        UsageError: a reference names nothing, a required parameter has no value, or the filled arguments are not
+            valid.
     """
     given = task_arguments(reader, run, job, kind)
-    values = run_values(reader, run, job, dict(given)) | {"attempt": attempt.number}
+    values = run_values(context, reader, run, job, dict(given)) | {"attempt": attempt.number}
     arguments = substitute(dict(given), values, key="task", received=received_by(kind, "task"))
     assert isinstance(arguments, dict)
     return AttemptSpec(
@@ -49,26 +52,35 @@ def attempt_spec(
         | ({} if job.timeout_s is None else {"GNOMON_TIMEOUT": str(job.timeout_s)}),
         timeout_s=job.timeout_s,
         kill_grace_s=job.kill_grace_s,
-        log_limit=settings.log_limit,
+        log_limit=context.settings.log_limit,
     )
 
 
-def run_values(reader: Reader, run: RunRecord, job: Job, text: Json) -> dict[str, Json]:
-    """What `${…}` means in a run. `text`: what will be filled; results of others are read only if it asks for them."""
+def run_values(context: Context, reader: Reader, run: RunRecord, job: Job, text: Json) -> dict[str, Json]:
+    """What `${…}` means in a run. `text`: what will be filled; results of others are read only if it asks for them.
+
+    Raises:
+        UsageError: `parameter_missing`, a required parameter that neither its schedule nor anybody gave a value.
+    """
     fire = fire_of(reader, run)
     names = references(text)
+    for parameter in job.parameters:
+        if parameter.required and parameter.default is None and parameter.name not in run.parameters:
+            hint = f"give it under `parameters` of the schedule, or with -p {parameter.name}=…"
+            text_ = f"nobody gave a value for the required parameter {parameter.name!r}"
+            raise usage("parameter_missing", text_, key=f"parameters.{parameter.name}", hint=hint)
     values: dict[str, Json] = {p.name: p.default for p in job.parameters}
     values |= dict(run.parameters)
     values |= {
         "fire_time": rfc3339(fire),
-        "fire_date": _date(fire, run, job),
+        "fire_date": _date(reader, fire, run, job),
         "run_id": run.id,
         "job_id": run.job_id,
     }
     if run.parent_id is not None:
         values |= {"item": run.item, "index": index_of(run)}
     if any(name.startswith("runs.") for name in names):
-        values["runs"] = _upstream_results(reader, run)
+        values["runs"] = _upstream_results(context, reader, run, job)
     return values
 
 
@@ -80,9 +92,13 @@ def fire_of(reader: Reader, run: RunRecord) -> datetime:
     return run.due_at if root is None or root.fire_at is None else root.fire_at
 
 
-def _date(fire: datetime, run: RunRecord, job: Job) -> str:
-    """The calendar day of the fire, in the zone of its schedule."""
-    name = next((s.timezone for s in job.schedules), None) or job.timezone or "UTC"
+def _date(reader: Reader, fire: datetime, run: RunRecord, job: Job) -> str:
+    """The calendar day of the fire, in the zone of the schedule that fired; of a run by hand, of the job's."""
+    begun = (None if run.id == run.flow_id or run.fire_at is not None else reader.run(run.flow_id)) or run
+    began = job if begun.job_id == job.job_id else reader.definition(begun.job_id, begun.version) or job
+    zones = {entry: spec.timezone for entry, spec in zip(schedule_ids(began), began.schedules, strict=True)}
+    name = zones.get(begun.schedule_id or "") or next(iter(zones.values()), None)
+    name = name or began.timezone or job.timezone or "UTC"
     try:
         zone = ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -90,10 +106,10 @@ def _date(fire: datetime, run: RunRecord, job: Job) -> str:
     return fire.astimezone(UTC).astimezone(zone).date().isoformat()
 
 
-def _upstream_results(reader: Reader, run: RunRecord) -> Json:
-    """`runs.JOB.result`, `.state`, `.exit_code` of the newest run of each job in the flow."""
+def _upstream_results(context: Context, reader: Reader, run: RunRecord, job: Job) -> Json:
+    """`runs.JOB.result`, `.state`, `.exit_code` of the run of each job that counts for this one."""
     found: dict[str, Json] = {}
-    for job_id, member in newest_of(reader.flow(run.flow_id)).items():
+    for job_id, member in upstreams(context, reader, run, job).items():
         if member.state is not State.WAITING:
             found[job_id] = {
                 "result": member.result,

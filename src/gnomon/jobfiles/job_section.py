@@ -10,11 +10,12 @@ from gnomon.core.model import Job
 
 from .context import Context, Given
 from .fields import BY_SPELLING, FIELDS
+from .policies import fits
 from .readers import BAD, Bad
 from .report import At
 from .schedule_section import read_schedules
 from .task_section import read_task
-from .tree import Value
+from .tree import Value, shown
 
 
 def read_job(given: Given, context: Context) -> Job | None:
@@ -38,7 +39,30 @@ def read_job(given: Given, context: Context) -> Job | None:
         message = f"schedules {first + 1} and {repeat + 1} have one id, {name}"
         given.place("schedules").child(repeat).problem("duplicate_schedule_id", message, "give them different names")
         return None
-    return job
+    return job if _values_fit(job, given) else None
+
+
+def _values_fit(job: Job, given: Given) -> bool:
+    """Whether each schedule gives the job's parameters what they need. A run that cannot succeed is no run."""
+    declared = {parameter.name: parameter for parameter in job.parameters}
+    several = given.has("schedules")
+    good = True
+    for index, spec in enumerate(job.schedules if declared else ()):
+        at = given.place("schedules").child(index) if several else given.place("schedule")
+        for name, value in spec.parameters.items():
+            kind = declared[name].type if name in declared else "any"
+            if not fits(value, kind):
+                place = at.child("parameters").child(name)
+                place.problem("parameter_type", f"{shown(value)} is not of type {kind}", f"parameter {name} has it")
+                good = False
+        for name, parameter in declared.items():
+            if parameter.required and parameter.default is None and name not in spec.parameters:
+                text = f"parameter {shown(name)} is required, and this schedule gives it no value"
+                at.problem(
+                    "parameter_missing", text, f"write `parameters: {{{name}: …}}` in the schedule, or a default"
+                )
+                good = False
+    return good
 
 
 def _schedules(given: Given, values: Mapping[str, object], context: Context) -> object:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any, cast
 
+from gnomon.core.fanout import MOST_ITEMS
 from gnomon.core.model import Backoff, CatchUp, CatchUpMode, Dependency, Parameter, Rate, Retry, When
 from gnomon.core.secrets import is_reference
 
@@ -24,7 +26,7 @@ from .readers import (
     text,
     wrong_type,
 )
-from .report import At, listed, nearest
+from .report import At, folded_word, listed, nearest
 from .tree import Mapping_, Seq, Value, shown
 
 ALERT_EVENTS = ("failed", "late", "missed", "recovered")
@@ -101,13 +103,14 @@ def _parameter(name: str, value: Value, at: At) -> Parameter | Bad:
     if isinstance(required, Bad):
         return BAD
     default = plain(value.get("default"))
-    if default is not None and not _fits(default, kind):
+    if default is not None and not fits(default, kind):
         at.child("default").problem("wrong_type", f"the default {shown(default)} is not of type {kind}")
         return BAD
     return Parameter(name, kind, default, bool(required))
 
 
-def _fits(value: object, kind: str) -> bool:
+def fits(value: object, kind: str) -> bool:
+    """Whether a value is of a declared type."""
     if kind == "any":
         return True
     return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
@@ -116,10 +119,18 @@ def _fits(value: object, kind: str) -> bool:
 def for_each(value: Value, at: At) -> object:
     """A list, or a text that holds a reference."""
     if isinstance(value, Seq):
+        if len(value) > MOST_ITEMS:
+            text_ = f"for_each has {len(value):,} items; at most {MOST_ITEMS:,} are run"
+            at.problem("for_each_too_large", text_, "let each item stand for a batch")
+            return BAD
         return plain(value)
     if isinstance(value, str) and "${" in value:
         return value
     return wrong_type(value, at, "a list or a reference", "write a list, or for example `${runs.JOB.result}`")
+
+
+_RETRY_OUTCOMES = ("any", "failed", "timed_out")
+_RETRY_SLIPS = {"timeout": "timed_out", "fail": "failed", "failure": "failed", "all": "any"}
 
 
 def _retry_on(value: Value, at: At) -> object:
@@ -132,6 +143,11 @@ def _retry_on(value: Value, at: At) -> object:
                 return BAD
             answer.append(item)
         elif isinstance(item, str) and _RETRY_WORD.fullmatch(item):
+            word = folded_word(item)
+            meant = _RETRY_SLIPS.get(word) or next(iter(get_close_matches(word, _RETRY_OUTCOMES, 1, 0.75)), None)
+            if item not in _RETRY_OUTCOMES and meant is not None and item[:1].islower():
+                here.problem("unknown_value", f"{shown(item)} is no outcome", f"did you mean `{meant}`?")
+                return BAD
             answer.append(item)
         else:
             return wrong_type(item, here, "an exit code, the name of an exception, `failed` or `timed_out`")

@@ -15,7 +15,7 @@ from gnomon.core.values import JsonObject
 from gnomon.jobfiles.uses import Content
 from gnomon.jobfiles.validating import judge_path
 
-from .doubts import doubts, unknown_channels
+from .doubts import doubts, open_references, unknown_channels, unknown_runs
 from .views import problem_view
 
 
@@ -58,10 +58,12 @@ def check_path(
         channels: those that alerts may go to; None: not known.
     """
     jobs, problems, files = judge_path(path, kinds, task_types, default_timezone=timezone, configured=configured)
-    problems = (*problems, *(replace(p, file=str(path)) for job in jobs for p in doubts(job)))
-    warnings = tuple(warning for parsed in files.values() for warning in parsed.warnings)
-    strange = (replace(p, file=str(path)) for job in jobs for p in unknown_channels(job, channels))
-    warnings = (*warnings, *strange)
+    unknown, beside = unknown_runs(jobs) if not problems else ([], [])
+    unfilled = [problem for job in jobs for problem in doubts(job)]
+    problems = (*problems, *(replace(p, file=str(path)) for p in (*unfilled, *unknown)))
+    odd = [p for job in jobs for p in (*unknown_channels(job, channels), *open_references(job))]
+    strange = (replace(p, file=str(path)) for p in (*odd, *beside))
+    warnings = (*(warning for parsed in files.values() for warning in parsed.warnings), *strange)
     contents = {name: Content(record.type, record.arguments) for name, record in (configured or {}).items()}
     contents |= {
         name: Content.written(entry) for parsed in files.values() for name, entry in parsed.configurations.items()

@@ -222,10 +222,10 @@ def test_an_error_nobody_foresaw_in_one_run_fails_that_run(d: Deployment, monkey
 
     real = dispatcher.attempt_spec
 
-    def sometimes(reader, run, *rest):  # type: ignore[no-untyped-def]
+    def sometimes(context, reader, run, *rest):  # type: ignore[no-untyped-def]
         if run.job_id == "a":
             raise RecursionError("deep")
-        return real(reader, run, *rest)
+        return real(context, reader, run, *rest)
 
     monkeypatch.setattr(dispatcher, "attempt_spec", sometimes)
     for job_id in "ab":

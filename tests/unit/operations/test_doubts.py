@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gnomon.core.model import Job, Parameter, Task
-from gnomon.operations.doubts import doubts, unknown_channels
+from gnomon.core.model import Dependency, Job, Parameter, Task
+from gnomon.operations.doubts import doubts, open_references, unknown_channels, unknown_runs
 
 
 def _job(*words: str, **fields: object) -> Job:
@@ -37,3 +37,28 @@ def test_an_item_is_known_where_there_are_items() -> None:
     assert [p.code for p in doubts(_job("${item}"))] == ["unknown_reference"]
     (problem,) = doubts(_job("${item}", for_each="${hosts}", parameters=(Parameter("host"),)))
     assert (problem.key, "${host}" in problem.hint) == ("for_each", True)
+
+
+def test_runs_of_jobs_that_are_not_there_or_not_upstream() -> None:
+    up = replace(_job(), job_id="up")
+    middle = replace(_job("${runs.up.result}"), job_id="a.b", depends_on=(Dependency("up"),))
+    last = replace(_job("${runs.up.result.x[0].y}", "${runs.a.b.state}"), depends_on=(Dependency("a.b"),))
+    assert unknown_runs([up, middle, last]) == ([], []), "what lies above it through others is upstream"
+    typo = replace(_job("x", "${runs.upp.result}"), depends_on=(Dependency("up"),))
+    ((problem,), warnings) = unknown_runs([up, typo])
+    assert (problem.code, problem.key, problem.hint) == (
+        "unknown_reference",
+        "task.command[2]",
+        "did you mean ${runs.up.result}?",
+    )
+    assert warnings == []
+    beside = replace(_job(for_each="${runs.up.result}"))
+    (problems, (warning,)) = unknown_runs([up, beside])
+    assert (problems, warning.code, warning.key) == ([], "reference_not_upstream", "for_each")
+    assert warning.hint == "add up to its depends_on"
+
+
+def test_a_reference_that_never_closes_is_a_warning() -> None:
+    (warning,) = open_references(_job("a", "${oops"))
+    assert (warning.code, warning.key) == ("reference_unclosed", "task.command[2]")
+    assert open_references(_job("$${x", "${fire_date}", "$HOME", "{}")) == []
