@@ -86,7 +86,8 @@ class Scripted:
     """Answers each command as told: a document, `HANG`, or None for a closed connection."""
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
-        self.answers = {"hello": HELLO, "ismaster": HELLO, "isMaster": HELLO, "endSessions": {"ok": 1.0}, **answers}
+        greetings: dict[str, Any] = {"hello": HELLO, "ismaster": HELLO, "isMaster": HELLO, "ping": {"ok": 1.0}}
+        self.answers = {**greetings, "endSessions": {"ok": 1.0}, **answers}
         self.asked: list[dict[str, Any]] = []
         self.over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -120,7 +121,7 @@ class Scripted:
                 raw = body[5:] if code == 2013 else body[body.index(b"\0", 4) + 9 :]
                 command = bson.decode(raw[: struct.unpack("<i", raw[:4])[0]])
                 name = next(iter(command))
-                if name.lower() not in ("hello", "ismaster"):
+                if name.lower() not in ("hello", "ismaster", "ping"):
                     self.asked.append(command)
                 answer = self.answers.get(name)
                 if answer == HANG:

@@ -164,6 +164,8 @@ def _shape(judging: Judging) -> Judge:
                 judging.problem(
                     "bad_type", f"expected names and directions, not {value!r:.60}", key, "{name: 1, day: -1}"
                 )
+            else:
+                _directions(judging, value, key)
         elif key == "documents":
             if not mark and (not is_list(value) or not value):
                 judging.problem("bad_type", f"expected a list of documents, not {value!r:.60}", key)
@@ -172,6 +174,13 @@ def _shape(judging: Judging) -> Judge:
         return value
 
     return judge
+
+
+def _directions(judging: Judging, sort: JsonObject, key: str) -> None:
+    for name, value in sort.items():
+        open_ = judging.has_reference(value) or is_marked(value) or isinstance(value, Mapping)  # {$meta: …}
+        if not open_ and (isinstance(value, bool) or value not in (1, -1)):
+            judging.problem("bad_value", f"{value!r:.60} is no direction", f"{key}.{name}", "1: upwards, -1: downwards")
 
 
 def is_list(value: Json) -> bool:

@@ -33,6 +33,9 @@ def perform(arguments: JsonObject, work: Work) -> Json:
         call = operation(arguments)  # before anything is sent: what is refused is refused at no cost
         work.log(f"{arguments['operation']} {collection.full_name}")
         limit = None if work.timeout_s is None else work.timeout_s + _LATER_S
+        # a server is found first: within the timeout of everything that could take as long as everything may
+        with pymongo.timeout(client.options.server_selection_timeout):
+            client.admin.command("ping", read_preference=client.read_preference)
         with pymongo.timeout(limit):
             result = call(collection)
     note = result.pop("note", None)
@@ -45,18 +48,23 @@ def perform(arguments: JsonObject, work: Work) -> Json:
 def _client(arguments: JsonObject) -> Iterator[Any]:
     from pymongo import MongoClient
 
-    wait_s = arguments.get("connect_timeout")
+    wait_s, url = arguments.get("connect_timeout"), str(arguments["url"])
     wait_ms = (wait_s if isinstance(wait_s, int) else CONNECT_S) * 1000
-    user = {key: str(arguments[key]) for key in ("username", "password") if arguments.get(key) is not None}
+    options = url.partition("?")[2].lower()
+    waits: dict[str, Any] = {
+        name: wait_ms
+        for name in ("serverSelectionTimeoutMS", "connectTimeoutMS")
+        if isinstance(wait_s, int) or f"{name.lower()}=" not in options  # the URL's own, if it has one
+    }
+    user: dict[str, Any] = {key: str(arguments[key]) for key in ("username", "password") if arguments.get(key) is not None}
     client: Any = MongoClient(
-        str(arguments["url"]),
-        serverSelectionTimeoutMS=wait_ms,
-        connectTimeoutMS=wait_ms,
+        url,
         tz_aware=True,
         uuidRepresentation="standard",
         datetime_conversion="DATETIME_AUTO",
         appname="gnomon",
-        **user,  # type: ignore[arg-type]
+        **waits,
+        **user,
     )
     try:
         yield client
@@ -90,6 +98,8 @@ def _judged(arguments: JsonObject) -> Iterator[None]:
 
     try:
         yield
+    except RecursionError:
+        raise TaskFailed("bad_arguments", "a document is nested too deeply (MongoDB: 100 levels)") from None
     except errors.BulkWriteError as error:
         details = error.details or {}
         first: Mapping[str, Any] = next(iter(details.get("writeErrors", [])), {})
@@ -104,7 +114,7 @@ def _judged(arguments: JsonObject) -> Iterator[None]:
         code = "access_denied" if error.code in _DENIED else "mongo_error"
         raise failed(code, error, {"state": error.code} if error.code else None) from None
     except (errors.ConfigurationError, errors.InvalidName, errors.InvalidOperation) as error:
-        raise failed("bad_arguments", error) from None
+        raise failed("mongo_unreachable" if "DNS" in str(error) else "bad_arguments", error) from None
     except errors.ConnectionFailure as error:
         raise failed("mongo_unreachable", error) from None
     except (errors.PyMongoError, BSONError, OverflowError, TypeError, ValueError) as error:
@@ -115,9 +125,10 @@ def _message(error: Exception) -> str:
     """What it says, without the topology and the whole answer that pymongo adds, or a document."""
     details = getattr(error, "details", None)
     text = details.get("errmsg") if isinstance(details, Mapping) else None
-    return _cut(
-        str(text or str(error).partition(", Timeout:")[0].partition(", full error:")[0] or type(error).__name__)
-    )
+    said = str(error)
+    for rest in (", Timeout:", " (configured timeouts", ", full error:"):
+        said = said.partition(rest)[0]
+    return _cut(str(text or said or type(error).__name__))
 
 
 def _cut(text: str) -> str:

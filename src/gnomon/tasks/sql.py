@@ -26,6 +26,11 @@ INTO_KEYS = ("url", "username", "password", "table", "mode")
 MODES = ("append", "replace", "fail")
 ISOLATIONS = ("read uncommitted", "read committed", "repeatable read", "serializable", "snapshot", "autocommit")
 READS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:select|values|with|table)\b", re.I | re.S)
+_CONTROL = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(commit|abort|end|start\s+transaction|rollback(?!\s+(\w+\s+)?to\b)"
+    r"|begin(?=\s*(;|$|transaction|tran\b|work|immediate|deferred|exclusive|isolation|read)))\b\s*(;|\w|$)",
+    re.I | re.S,
+)
 _BIND = re.compile(r"(?<![:\w\x5c]):([\w$]+)(?![:\w$])")  # as sqlalchemy.text() finds them
 _CAST = re.compile(r"(?<![:\w\x5c]):([\w$]+)(?=::)")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\+[A-Za-z0-9_]+)?://")
@@ -168,6 +173,10 @@ def _sql(judging: Judging, text: Json, key: str) -> None:
             word = re.sub(r"\W+", "_", name).strip("_") or "value"
             hint = f"write :{word} there and parameters: {{{word}: '${{{name}}}'}}; literally: $${{{name}}}"
             judging.problem("reference_in_sql", f"${{{name}}} stands inside SQL", key, hint)
+    control = _CONTROL.match(text) if isinstance(text, str) else None
+    if control and str(judging.arguments.get("isolation")).lower() != "autocommit":
+        hint = "leave it out: everything is one transaction; with isolation: autocommit there is none"
+        judging.problem("bad_value", f"{control[1].upper()} would end the transaction of the task", key, hint)
 
 
 def names_in(text: Json) -> list[str]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Dialect, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     InterfaceError,
     NoSuchModuleError,
     OperationalError,
+    ProgrammingError,
     SQLAlchemyError,
 )
 from sqlalchemy.pool import NullPool
@@ -26,7 +26,7 @@ from gnomon.core.values import Json, JsonObject
 
 from .data import CONNECT_S, quiet
 from .performing import TaskFailed, Work
-from .sql import spaced
+from .sql_binding import far_times_as_text
 
 DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
@@ -71,6 +71,7 @@ class Database:
         self.shown = url.render_as_string(hide_password=True)
         self._isolation = str(arguments.get("isolation") or "").upper()
         wait_s = arguments.get("connect_timeout")
+        self._own_wait = isinstance(wait_s, int)
         self._wait_s = wait_s if isinstance(wait_s, int) else CONNECT_S
         if must_exist and _no_file(url):
             raise TaskFailed("database_unreachable", f"{self.shown}: there is no such file")
@@ -87,10 +88,14 @@ class Database:
         """
         connection = self._connect()
         try:
-            with self._judged(), connection.begin():
+            with self._judged():
+                connection.begin()
                 self._limit(connection)
                 yield connection
+                connection.commit()
         except Exception:
+            with suppress(Exception):  # a connection that cannot roll back must not hide why
+                connection.rollback()
             raise
         except BaseException:  # we are being stopped
             self._cancel(connection)
@@ -103,20 +108,24 @@ class Database:
     def _engine(self) -> Engine:
         options: dict[str, Any] = {}
         backend, driver = self.url.get_backend_name(), self._driver()
-        if backend == "sqlite":
-            options["connect_args"] = {"timeout": self._wait_s}
-        elif driver in EXTRAS:
-            options["connect_args"] = {"connect_timeout": self._wait_s}
+        name = "timeout" if backend == "sqlite" else "connect_timeout" if driver in EXTRAS else ""
+        if name and (self._own_wait or name not in self.url.query):
+            options["connect_args"] = {name: self._wait_s}
         if self._isolation and backend != "sqlite":
             options["isolation_level"] = self._isolation
         try:
-            engine = sa.create_engine(self.url, poolclass=NullPool, hide_parameters=True, **options)
+            # no reset on return: the connection is closed then, and a failing reset would print a traceback
+            engine = sa.create_engine(
+                self.url, poolclass=NullPool, pool_reset_on_return=None, hide_parameters=True, **options
+            )
         except ImportError as error:
             raise _driver_missing(driver, error) from None
         except (SQLAlchemyError, TypeError, ValueError) as error:
             raise TaskFailed("bad_arguments", f"url: {quiet(str(error), self._private)}") from None
         if backend == "sqlite":
             _sqlite_as_others(engine, self._isolation)
+        elif driver == "psycopg":
+            event.listen(engine, "connect", far_times_as_text)
         return engine
 
     def _driver(self) -> str:
@@ -132,6 +141,8 @@ class Database:
         except DBAPIError as error:
             message = self._message(error)
             number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+            if isinstance(error, ProgrammingError) and "option" in message:  # psycopg: such as ?bogus=1
+                raise TaskFailed("bad_arguments", f"url: {message}") from None
             denied = number in (1044, 1045) or _DENIED.search(message)
             code = "access_denied" if denied else "database_unreachable"
             raise TaskFailed(code, f"{self.shown}: {message}") from None
@@ -158,7 +169,18 @@ class Database:
         gone = error.connection_invalidated or (isinstance(error, InterfaceError | OperationalError) and _gone(error))
         code = "database_unreachable" if gone else "sql_error"
         result: Json = {"state": str(state)} if state else None
-        return TaskFailed(code, place + self._message(error), result)
+        return TaskFailed(code, place + self._message(error) + self._advice(error), result)
+
+    def _advice(self, error: DBAPIError) -> str:
+        """What the driver's message does not say."""
+        said = str(error.orig)
+        if "database is locked" in said:
+            return f": not free within connect_timeout ({self._wait_s} s)" if "timeout" not in self.url.query else ""
+        if "one statement at a time" in said or "multiple commands" in said:
+            return ": write them as `statements: [one, another]`"
+        if "could not determine data type of parameter" in said:
+            return ": say it, `cast(:name as text)`"
+        return ""
 
     def _message(self, error: DBAPIError) -> str:
         """The driver's first words; PostgreSQL's DETAIL would quote whole rows."""
@@ -221,28 +243,3 @@ def _sqlite_as_others(engine: Engine, isolation: str) -> None:
         @event.listens_for(engine, "begin")
         def begun(connection: Connection) -> None:
             connection.exec_driver_sql("BEGIN")
-
-
-def bound(text: str, values: Mapping[str, Json], dialect: Dialect) -> tuple[sa.TextClause, dict[str, Any]]:
-    """A statement and its values: a list behind `IN` becomes as many parameters, any other list or map becomes JSON.
-
-    PostgreSQL is given a list of plain values as an array.
-    """
-    clause = sa.text(spaced(text))
-    given: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, list) and re.search(rf"\bin\s+:{re.escape(name)}\b", text, re.I):
-            clause = clause.bindparams(sa.bindparam(name, expanding=True))
-        elif isinstance(value, Mapping | list):
-            value = value if dialect.name == "postgresql" and _plain(value) else json_text(value)
-        given[name] = value
-    return clause, given
-
-
-def _plain(value: object) -> bool:
-    return isinstance(value, list) and not any(isinstance(item, list | Mapping) for item in value)
-
-
-def json_text(value: object) -> str:
-    """`value` (JSON) as a database takes it for a column of JSON or of text."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

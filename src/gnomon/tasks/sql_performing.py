@@ -14,7 +14,8 @@ from gnomon.core.values import Json, JsonObject
 from .data import Kept, as_json
 from .performing import TaskFailed, Work
 from .sql import READS
-from .sql_connecting import Database, bound, url_of
+from .sql_binding import bound
+from .sql_connecting import Database, url_of
 from .sql_saving import save
 
 FETCH = 500
@@ -101,10 +102,15 @@ def _execute(connection: Connection, text: str, values: Json) -> int | None:
     """How many rows it has touched; None: the database does not say."""
     if isinstance(values, Sequence) and not isinstance(values, str):
         sets = [bound(text, _values(one), connection.dialect) for one in values]
-        result = connection.execute(sets[0][0], [given for _, given in sets])
-    else:
-        clause, given = bound(text, _values(values), connection.dialect)
-        result = connection.execute(clause, given)
+        if any(isinstance(value, list) for _, given in sets for value in given.values()):  # each has its own shape
+            counts = [_count(connection.execute(clause, given)) for clause, given in sets]
+            return sum(count or 0 for count in counts) if None not in counts else None
+        return _count(connection.execute(sets[0][0], [given for _, given in sets]))
+    clause, given = bound(text, _values(values), connection.dialect)
+    return _count(connection.execute(clause, given))
+
+
+def _count(result: CursorResult[Any]) -> int | None:
     count = result.rowcount
     result.close()
     return count if count >= 0 else None

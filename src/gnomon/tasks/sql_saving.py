@@ -18,7 +18,8 @@ from gnomon.core.values import Json, JsonObject
 
 from .data import as_json
 from .performing import TaskFailed, Work
-from .sql_connecting import Database, bound, json_text, url_of
+from .sql_binding import bound, json_text
+from .sql_connecting import Database, url_of
 
 PORTION = 500
 _WITHIN = ("sqlite", "postgresql", "mysql", "mariadb")

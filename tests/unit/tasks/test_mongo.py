@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.core.values import Json
-from gnomon.tasks.mongo import MONGO
+from gnomon.tasks.mongo import MARK, MONGO, run
+from gnomon.tasks.performing import TaskFailed, Work
 from tests.support.mongo import HANG, nx, scripted
 from tests.support.postgres import free_port
 from tests.support.service import site
@@ -54,6 +55,8 @@ def base(request: pytest.FixtureRequest) -> Iterator[dict[str, Json]]:
         ({**BASE, "operation": "find", "pipeline": []}, "misplaced_key", "pipeline"),
         ({**BASE, "operation": "find", "filter": "x"}, "bad_type", "filter"),
         ({**BASE, "operation": "find", "sort": [["a", 1]]}, "bad_type", "sort"),
+        ({**BASE, "operation": "find", "sort": {"a": "desc"}}, "bad_value", "sort.a"),
+        ({**BASE, "operation": "find", "sort": {"a": 1, "b": True}}, "bad_value", "sort.b"),
         ({**BASE, "operation": "delete"}, "missing_key", "filter"),
         ({**BASE, "operation": "update", "filter": {}}, "missing_key", "update"),
         ({**BASE, "operation": "update", "filter": {}, "update": {"a": 1}}, "bad_value", "update"),
@@ -323,6 +326,32 @@ def test_nobody_listens() -> None:
     assert error.task_code == "mongo_unreachable"
     assert "127.0.0.1" in error.message
     assert CANARY not in error.message
+
+
+@pytest.mark.parametrize("options", ["", "?serverSelectionTimeoutMS=300"])
+def test_a_timeout_of_the_job_does_not_lengthen_that_of_connecting(
+    options: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GNOMON_TIMEOUT", "600")
+    task: dict[str, Json] = {**BASE, "url": f"mongodb://127.0.0.1:{free_port()}/shop{options}", "operation": "find"}
+    error = failure(MONGO, task if options else {**task, "connect_timeout": 1})  # within the time of this test
+    assert error.task_code == "mongo_unreachable"
+    assert "configured timeouts" not in error.message
+
+
+def test_a_name_that_does_not_resolve_is_no_mistake_of_the_arguments() -> None:
+    error = failure(MONGO, {**BASE, "url": "mongodb+srv://nowhere.invalid/x", "operation": "find"})
+    assert error.task_code == "mongo_unreachable"
+
+
+def test_a_document_too_deep() -> None:
+    deep: Json = 1
+    for _ in range(3000):
+        deep = {"a": deep}
+    arguments: dict[str, Json] = {**BASE, "url": nx().url, "operation": "insert", "document": {MARK: deep}}
+    with pytest.raises(TaskFailed, match="too deeply") as caught:
+        run(Work(arguments, print, {}))
+    assert caught.value.task_code == "bad_arguments"
 
 
 def test_a_server_that_hangs_up() -> None:

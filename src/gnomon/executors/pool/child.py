@@ -28,6 +28,7 @@ from .wire import BEHIND, MESSAGE_LIMIT, Began, Order, Over, line, over_line, un
 
 _BUFFER = 1 << 18
 _LINGER_MS = 5000
+_PASSING = "pymongo"  # threads called so end by themselves within half a second of their client
 _LOOK_EVERY = 64  # calls between looks at our own memory
 _exit = os._exit
 
@@ -237,7 +238,8 @@ class Child:
 
     def _note_threads(self) -> None:
         threading = sys.modules.get("threading")
-        count = threading.active_count() if threading is not None else 1
+        there = threading.enumerate() if threading is not None else [None]
+        count = sum(one is None or not one.name.startswith(_PASSING) for one in there)
         if count > self._threads:
             self._spool.write(f"[gnomon: {count - self._threads} thread(s) of this call go on in its worker]\n")
         self._threads = count
