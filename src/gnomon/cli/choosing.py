@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
 from gnomon.core.errors import UsageError, usage
-from gnomon.core.states import FINAL, State
 
 from .session import Session
 
@@ -22,34 +20,19 @@ if TYPE_CHECKING:
 
 
 def run_filter(
-    session: Session,
-    desk: Desk,
-    *,
-    job: str | None = None,
-    state: Sequence[str] | None = None,
-    type_: Sequence[str] | None = None,
-    label: Sequence[str] | None = None,
-    since: str | None = None,
-    until: str | None = None,
+    session: Session, desk: Desk, query: str | None = None, **options: Sequence[str] | str | None
 ) -> RunFilter:
-    """The runs that options ask for.
+    """The runs that options (`job`, `state`, `type`, `label`, `since`, `until`) and a filter ask for.
 
     Raises:
-        UsageError: a state, label, time or type that is none.
+        UsageError: one of them means nothing.
     """
-    from gnomon.core.records import RunFilter
-    from gnomon.operations.deleting import task_types
+    from gnomon.operations.filters import RUNS, reading_of
 
-    if job is not None and not session.missing:
+    job = options.get("job")
+    if isinstance(job, str) and not session.missing:
         known_job(desk, job)
-    return RunFilter(
-        job_id=job,
-        states=tuple(read_states(state or ())),
-        task_types=task_types(desk, type_ or ()),
-        labels=read_labels(label or ()),
-        since=read_time(session, since, "--since"),
-        until=read_time(session, until, "--until"),
-    )
+    return RUNS.options(options, reading_of(desk, session.zone), query)
 
 
 def job_filter(
@@ -62,23 +45,24 @@ def job_filter(
     *,
     paused: bool | None = None,
     retired: bool = False,
+    query: str | None = None,
 ) -> JobFilter:
-    """The jobs that options ask for.
+    """The jobs that options and a filter ask for.
 
     Raises:
-        UsageError: a label, time or type that is none.
+        UsageError: one of them means nothing.
     """
-    from gnomon.core.records import JobFilter
-    from gnomon.operations.deleting import task_types
+    from gnomon.operations.filters import JOBS, reading_of
 
-    return JobFilter(
-        task_types=task_types(desk, type_ or ()),
-        labels=read_labels(label or ()),
-        paused=paused,
-        retired=retired,
-        due_from=read_time(session, due_from, "--due-from"),
-        due_until=read_time(session, due_until, "--due-until"),
-    )
+    options = {
+        "type": type_,
+        "label": label,
+        "since": due_from,
+        "until": due_until,
+        "paused": None if paused is None else "yes" if paused else "no",
+        "retired": "yes" if retired else None,
+    }
+    return JOBS.options(options, reading_of(desk, session.zone), query)
 
 
 def known_job(desk: Desk, job: str) -> None:
@@ -86,32 +70,6 @@ def known_job(desk: Desk, job: str) -> None:
     from gnomon.operations.jobs import show_job
 
     show_job(desk, job)
-
-
-def read_states(words: Iterable[str]) -> list[State]:
-    """States, given one by one or with commas; `active` and `ended` stand for several."""
-    states: list[State] = []
-    for word in (part.strip().lower() for text in words for part in text.split(",")):
-        if word in ("active", "ended"):
-            states += [s for s in State if (s in FINAL) == (word == "ended")]
-        elif word in list(State):
-            states.append(State(word))
-        else:
-            near = difflib.get_close_matches(word, list(State), n=1)
-            hint = f"did you mean {near[0]}?" if near else "known: " + ", ".join([*State, "active", "ended"])
-            raise usage("state_unknown", f"no run state is called {word!r}", key="--state", hint=hint)
-    return states
-
-
-def read_labels(texts: Iterable[str]) -> dict[str, str]:
-    """`NAME=VALUE` each."""
-    labels = {}
-    for text in texts:
-        name, mark, value = text.partition("=")
-        if not mark or not name:
-            raise usage("label_invalid", f"{text!r} is no label", key="--label", hint="write --label NAME=VALUE")
-        labels[name] = value
-    return labels
 
 
 def read_time(session: Session, text: str | None, option: str) -> datetime | None:

@@ -22,6 +22,9 @@ Labels = Annotated[list[str] | None, typer.Option("--label", metavar="NAME=VALUE
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="From then on: 09:00, -15m, today, ISO.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before then.")]
 Job = Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only of this job.")]
+Query = Annotated[
+    str | None, typer.Option("--query", "-q", metavar="FILTER", help="Conditions: 'state:failed since:2h type:http'.")
+]
 Types = Annotated[
     list[str] | None,
     typer.Option("--type", metavar="TYPE", help="Only of this task type; again for several. db: sql and mongo."),

@@ -24,6 +24,7 @@ Ids = Annotated[list[str], typer.Argument(metavar="JOB…", help="Ids of jobs.",
 @command(app, "list")
 def list_(
     session: Session,
+    query: shared.Query = None,
     type_: shared.Types = None,
     label: shared.Labels = None,
     due_from: shared.DueFrom = None,
@@ -37,7 +38,9 @@ def list_(
     from gnomon.operations.jobs import list_jobs
 
     with session.listing() as desk:
-        where = job_filter(session, desk, type_, label, due_from, due_until, paused=paused, retired=retired)
+        where = job_filter(
+            session, desk, type_, label, due_from, due_until, paused=paused, retired=retired, query=query
+        )
         page = list_jobs(desk, where, limit, cursor)
     if nothing_yet(session):
         return

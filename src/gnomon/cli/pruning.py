@@ -103,7 +103,7 @@ def delete_runs(
         if run:
             choice = deleting.named_runs(desk, run)
         else:
-            where = run_filter(session, desk, job=job, state=state, type_=type_, label=label, since=since, until=until)
+            where = run_filter(session, desk, job=job, state=state, type=type_, label=label, since=since, until=until)
             choice = deleting.choose_runs(desk, where)
         done = _carry_out(session, choice, words, " with their output", dry_run, yes) and deleting.delete_chosen_runs(
             desk, choice, _progress(session, len(choice.deleted))

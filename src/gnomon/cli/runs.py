@@ -29,6 +29,7 @@ States = Annotated[
 @command(app, "list")
 def list_(
     session: Session,
+    query: shared.Query = None,
     job: shared.Job = None,
     state: States = None,
     type_: shared.Types = None,
@@ -45,7 +46,9 @@ def list_(
     from gnomon.operations.runs import list_runs, show_run
 
     with session.listing() as desk:
-        where = run_filter(session, desk, job=job, state=state, type_=type_, label=label, since=since, until=until)
+        where = run_filter(
+            session, desk, query, job=job, state=state, type=type_, label=label, since=since, until=until
+        )
         if parent is not None:
             where = replace(where, parent_id=str(show_run(desk, parent)["id"]))
         page = list_runs(desk, where, limit, cursor)

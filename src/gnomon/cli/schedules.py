@@ -28,19 +28,22 @@ Ids = Annotated[list[str], typer.Argument(metavar="SCHEDULE…", help="Ids of en
 @command(app, "list")
 def list_(
     session: Session,
+    query: shared.Query = None,
     job: shared.Job = None,
     paused: Annotated[bool | None, typer.Option("--paused/--not-paused", help="Only paused ones, or others.")] = None,
     limit: shared.Limit = 50,
     cursor: shared.Cursor = None,
 ) -> None:
     """Schedule entries of all jobs."""
-    from gnomon.core.records import ScheduleFilter
+    from gnomon.operations.filters import SCHEDULES, reading_of
     from gnomon.operations.schedules import list_schedules
 
     with session.listing() as desk:
         if job is not None and not session.missing:
             known_job(desk, job)
-        page = list_schedules(desk, ScheduleFilter(job, paused), limit, cursor)
+        options = {"job": job, "paused": None if paused is None else "yes" if paused else "no"}
+        where = SCHEDULES.options(options, reading_of(desk, session.zone), query)
+        page = list_schedules(desk, where, limit, cursor)
     if nothing_yet(session):
         return
     if print_page(page, session.json):

@@ -109,7 +109,7 @@ class RunFilter:
 class FlowFilter:
     """Which flows of more than one run. `job_id`: one that runs after others in it.
 
-    `since`/`until` bound the due time of the run it began with: [since, until). `words`: parts of the id of that run's job.
+    `since`/`until` bound the due time of the run it began with: [since, until). `words`: parts of that run's job id.
     """
 
     job_id: str | None = None

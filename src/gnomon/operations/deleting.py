@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gnomon.core.errors import Conflict, NotFound, Problem, usage
+from gnomon.core.errors import Conflict, NotFound, Problem
 from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import JobFilter, JobRecord, RunFilter, RunRecord, ScheduleFilter, SourceKind
 from gnomon.core.states import FINAL
 from gnomon.core.values import JsonObject
 
 from .context import Desk
+from .filters import task_types as types_named
 from .jobs import delete_job, logs_of, refuse_undeletable
 from .lookup import find_job, find_run, find_schedule, refuse_file_owned
 from .periods import find_jobs
@@ -245,24 +246,10 @@ def _parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield ids[at : at + size]
 
 
-# ---- task types by the words people use -------------------------------------------------------------
-
-GROUPS = {"db": ("sql", "mongo"), "database": ("sql", "mongo"), "api": ("http",), "files": ("file",)}
-"""Words that stand for several task types, or for one that has another name."""
-
-
 def task_types(desk: Desk, names: Iterable[str]) -> tuple[str, ...]:
     """Canonical names of the task types that these words mean: a name, an alias, or a group (`db`: sql and mongo).
 
     Raises:
         UsageError: nothing is called so; names what is.
     """
-    found: list[str] = []
-    for name in names:
-        group = GROUPS.get(name.strip().lower(), (name,))
-        kinds = [kind.name for word in group if (kind := desk.task_types.resolve(word)) is not None]
-        if not kinds:
-            known = ", ".join([*desk.task_types.names(), *GROUPS])
-            raise usage("task_type_unknown", f"no task type is called {name!r}", key="--type", hint=f"known: {known}")
-        found += kinds
-    return tuple(dict.fromkeys(found))
+    return types_named(desk.task_types, names)
