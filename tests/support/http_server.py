@@ -217,6 +217,25 @@ class HttpServer:
             challenge = 'Digest realm="r", nonce="abc", qop="auth", algorithm=SHA-256'
             await self._send(writer, 401, b"", {"WWW-Authenticate": challenge})
 
+    async def _say_challenge(self, seen: Seen, writer: asyncio.StreamWriter, rest: str) -> None:
+        """A digest challenge whose body never ends."""
+        if seen.header("authorization"):
+            await self._say_digest(seen, writer, rest)
+            return
+        writer.write(b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="r", nonce="abc", qop="auth"\r\n')
+        writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+            await writer.drain()
+
+    async def _say_drip(self, seen: Seen, writer: asyncio.StreamWriter, rest: str) -> None:
+        """A body that comes byte by byte, without end."""
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1\r\nx\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
     # as a proxy: absolute targets
 
     async def _say_proxied(self, seen: Seen, writer: asyncio.StreamWriter, rest: str) -> None:

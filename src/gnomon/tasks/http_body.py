@@ -14,6 +14,8 @@ from .performing import TaskFailed
 
 CHECK_LIMIT = 8 * 1024 * 1024
 """So much of a body (unpacked) can be checked."""
+MOST = 1024 * 1024 * 1024
+"""Bytes on the wire after which nothing more of a body is taken: some never end."""
 ROOM = 60_000
 """Bytes of a result as JSON; a run keeps 64 KiB."""
 HEADER_ROOM = 8_000
@@ -34,12 +36,15 @@ class Body:
         """Take it all; what is more than the limit is counted and dropped.
 
         Raises:
-            TaskFailed: `http_protocol`: it is not packed as its header says.
+            TaskFailed: `http_protocol`: it is not packed as its header says; `body_too_large`.
         """
         encoding = response.headers.get("content-encoding", "").strip().lower()
         unpack = _Unpacker(self) if encoding in ("gzip", "x-gzip", "deflate") else None
         async for chunk in response.aiter_raw():
             self.size += len(chunk)
+            if self.size > MOST:
+                hint = "a task of type `file` downloads files of any size"
+                raise TaskFailed("body_too_large", f"the body is larger than {MOST >> 20} MiB; {hint}")
             if unpack is None:
                 self.add(chunk)
             elif not self.cut:

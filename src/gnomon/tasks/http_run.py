@@ -15,6 +15,7 @@ from .http import read_arguments, shown_url
 from .http_arguments import MAX_KEEP
 from .http_body import CHECK_LIMIT, Body, kept_headers, parse, text_of, with_body
 from .http_expect import body_problems, header_problems, status_fits
+from .http_following import follow
 from .http_network import CheckedTransport, failure
 from .http_request import request_of
 from .net_addresses import Gate, gate_of_worker
@@ -24,14 +25,9 @@ from .performing import TaskFailed, Work
 
 CONNECT_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 300.0
-REDIRECTS = 10
-_GOES_ALONG = frozenset(
-    (
-        *("accept", "accept-encoding", "accept-language", "content-length", "content-type", "cookie", "host"),
-        *("idempotency-key", "transfer-encoding", "user-agent"),
-    )
-)
-"""Headers that go along when a redirect leads to another origin; httpx has taken foreign cookies out before."""
+SMALL = 64 * 1024
+"""A body up to this size is judged at once; larger ones off the loop and few at a time: it may take seconds."""
+JUDGES = 2
 
 
 async def run(work: Work, gate: Gate | None = None) -> Json:
@@ -63,7 +59,8 @@ async def _exchange(arguments: JsonObject, expect: JsonObject, work: Work, gate:
         connect=float(connect) if isinstance(connect, int | float) else CONNECT_TIMEOUT_S,
     )
     proxy = arguments.get("proxy")
-    transport = CheckedTransport(gate, _context(arguments), str(proxy) if proxy is not None else None)
+    tls = await asyncio.to_thread(_context, arguments)  # it reads files
+    transport = CheckedTransport(gate, tls, str(proxy) if proxy is not None else None)
     with ExitStack() as files:
         try:
             request = await asyncio.to_thread(
@@ -80,7 +77,7 @@ async def _answer(
 ) -> Json:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    response, hops = await _follow(client, request, arguments, work)
+    response, hops = await follow(client, request, arguments, work)
     try:
         body = Body(CHECK_LIMIT if any(expect.get(key) for key in ("body_contains", "regex", "json")) else MAX_KEEP)
         await body.receive(response)
@@ -96,7 +93,11 @@ async def _answer(
         "redirects": hops,
     }
     work.log(f"{response.status_code} {facts['reason']}, {body.size} bytes in {facts['elapsed_s']} s")
-    return _judged(response, body, facts, arguments, expect)
+    if len(body.data) <= SMALL:
+        return _judged(response, body, facts, arguments, expect)
+    judges = work.loop_state.setdefault("gnomon.tasks.http:judges", asyncio.Semaphore(JUDGES))
+    async with judges:
+        return await asyncio.to_thread(_judged, response, body, facts, arguments, expect)
 
 
 def _judged(
@@ -125,43 +126,6 @@ def _judged(
     return result
 
 
-async def _follow(
-    client: httpx.AsyncClient, request: httpx.Request, arguments: JsonObject, work: Work
-) -> tuple[httpx.Response, int]:
-    """The last answer, its body not yet read, and how many redirects led to it."""
-    allowed = arguments.get("redirects", True)
-    most = REDIRECTS if allowed is True else int(allowed) if isinstance(allowed, int) else 0
-    auth = _auth(arguments)
-    first = request
-    for hops in range(most + 1):
-        work.log(f"{request.method} {shown_url(str(request.url))}")
-        same = _origin(request.url) == _origin(first.url)
-        if auth is not None and same:
-            response = await client.send(request, auth=auth, stream=True, follow_redirects=False)
-        else:
-            response = await client.send(request, stream=True, follow_redirects=False)
-        following = response.next_request
-        if following is None or not most:
-            return response, hops
-        await response.aclose()
-        if _origin(following.url) != _origin(request.url):
-            for name in [name for name in following.headers if name not in _GOES_ALONG]:
-                del following.headers[name]
-        request = following
-    text = f"{_where(arguments)} led through more than {most} redirects, lastly to {shown_url(str(request.url))}"
-    raise TaskFailed("too_many_redirects", text)
-
-
-def _auth(arguments: JsonObject) -> httpx.Auth | None:
-    auth = _map(arguments.get("auth"))
-    for kind, maker in (("basic", httpx.BasicAuth), ("digest", httpx.DigestAuth)):
-        given = _map(auth.get(kind))
-        if given:
-            made: httpx.Auth = maker(str(given["username"]), str(given["password"]))
-            return made
-    return None
-
-
 def _context(arguments: JsonObject) -> ssl.SSLContext:
     verify = arguments.get("verify", True)
     cert = _map(arguments.get("cert"))
@@ -171,10 +135,6 @@ def _context(arguments: JsonObject) -> ssl.SSLContext:
         str(path) if path is not None else None,
         str(key) if key is not None else None,
     )
-
-
-def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
-    return url.scheme, url.raw_host, url.port
 
 
 def _without_password(url: httpx.URL) -> str:

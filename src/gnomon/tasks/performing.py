@@ -93,8 +93,12 @@ async def attend(
     loop_state: dict[str, Any],
 ) -> Json:
     """In the worker of the executor `shared`: one attempt from its order to its result, many at once."""
+    import asyncio
+
     vault = Vault()
-    work = replace(prepare(vault, arguments, secrets, write, environment, timeout_s), loop_state=loop_state)
+    asked = vault, arguments, secrets, write, environment, timeout_s
+    work = await asyncio.to_thread(prepare, *asked) if secrets else prepare(*asked)  # files and providers take time
+    work = replace(work, loop_state=loop_state)
     guard: Callable[[Callable[[str], str]], None] | None = getattr(write, "guard", None)
     if guard is not None:  # what libraries print goes there too
         guard(vault.redactor.text)

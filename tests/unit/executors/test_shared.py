@@ -80,6 +80,14 @@ async def scatter(work: Work):
         work.log("a task of an ended attempt still runs")
     asyncio.create_task(late())
 
+async def linger(work: Work):
+    asyncio.get_running_loop().call_later(0.2, print, "a callback of an ended attempt still speaks")
+
+async def mix(work: Work):
+    for _ in range(50):
+        print("mine is", work.arguments["word"])
+        await asyncio.sleep(0)
+
 def suicide(work: Work):
     os.kill(os.getpid(), 9)
 
@@ -173,6 +181,29 @@ def test_secrets_are_looked_up_and_struck_out(tmp_path: Path) -> None:
         assert path.is_dir() or b"s3cr3t" not in path.read_bytes(), path
 
 
+def test_a_secret_that_is_long_in_coming_holds_nobody_up(house: House, tmp_path: Path) -> None:
+    """Files may lie far away, and providers ask servers: a pipe that nobody has written to yet stands for both."""
+    slow = tmp_path / "slow"
+    os.mkfifo(slow)
+    house.executor.start([order("a", "say", word=f"file:{slow}", secrets=["word"], timeout_s=30)])
+    house.sink.started("a")
+    [quick] = house.do(order("b", "echo", timeout_s=5))
+    with slow.open("w") as pipe:
+        pipe.write("s3cr3t")
+    assert quick.outcome is Outcome.SUCCEEDED
+    assert house.sink.ended("a").outcome is Outcome.SUCCEEDED
+    assert house.log("a").startswith("line 0 ***")
+
+
+def test_attempts_that_take_turns_write_to_their_own_logs(tmp_path: Path) -> None:
+    house = House(tmp_path, environment=dict(os.environ, **{f"WORD_{n}": f"s3cr3t-{n}" for n in range(9)}))
+    try:
+        house.do(*(order(f"r{n}", "mix", word=f"env:WORD_{n}", secrets=["word"]) for n in range(9)))
+    finally:
+        house.executor.detach()
+    assert [house.log(f"r{n}") for n in range(9)] == ["mine is ***\n" * 50] * 9
+
+
 def test_logs_are_made_when_needed_and_bounded(house: House) -> None:
     quiet, loud = house.do(order("a", "echo"), order("b", "say", lines=5000, log_limit=1000))
     assert quiet.log_bytes == 0
@@ -240,9 +271,9 @@ def test_cancel_at_once_and_of_the_unknown(house: House) -> None:
 
 
 def test_tasks_left_behind_end_with_their_attempt(house: House) -> None:
-    house.do(order("a", "scatter"))
+    house.do(order("a", "scatter"), order("c", "linger"))
     house.do(order("b", "sleep", seconds=0.4))
-    assert house.log("a") == ""
+    assert house.log("a") == house.log("c") == ""
 
 
 @pytest.mark.parametrize("how", ["timeout", "cancel"])

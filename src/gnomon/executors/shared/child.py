@@ -268,7 +268,7 @@ class Child:
 
     def _over(self, running: Running, outcome: Outcome) -> None:
         order, log = running.order, running.log
-        log.flush()
+        log.close()
         at, seconds = self._clock.now().timestamp(), self._clock.monotonic() - running.since
         who = (order.run, order.number, order.token)
         ok, code, message = outcome.ok, outcome.code, outcome.message

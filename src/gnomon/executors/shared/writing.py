@@ -37,11 +37,12 @@ class Log:
         for line in lines:
             self.write(line)
 
-    def flush(self) -> None:
-        """Write what is left of a last line."""
+    def close(self) -> None:
+        """Write what is left of a last line. What is said later, by callbacks that an attempt has left, is dropped."""
         if self._open:
             self.write(self._open)
             self._open = ""
+        self._full = True
 
     def write(self, text: str) -> None:
         """Append a line. What the disk refuses is dropped."""
