@@ -17,6 +17,7 @@ from gnomon.engine.settings import EngineSettings
 from gnomon.executors.logs import Logs
 from gnomon.operations.context import Desk
 from gnomon.operations.settings import Settings, state_directory
+from gnomon.operations.sightings import Sightings
 from gnomon.schedules import Kinds
 from gnomon.stores import open_store
 from gnomon.system.clock import SystemClock, SystemEntropy
@@ -38,6 +39,7 @@ class Parts:
     logs: Logs
     directory: Path
     settings: Settings
+    sightings: Sightings
 
     def desk(self, actor: str | None = None, node_id: str = "desk") -> Desk:
         """The operations, in the name of `actor` (default: the user of this process)."""
@@ -51,7 +53,11 @@ class Parts:
         )
         context = Context(node_id, engine, self.kinds, self.task_types, self.entropy)
         who, channels = actor or f"cli:{user_name()}", tuple(s.alerts.channels)
-        return Desk(self.store, self.clock, self.logs, context, who, s.timezone, channels)
+        return Desk(
+            *(self.store, self.clock, self.logs, context, who, s.timezone, channels),
+            directory=self.directory,
+            sightings=self.sightings,
+        )
 
 
 def registries() -> tuple[Kinds, TaskTypes]:
@@ -88,6 +94,8 @@ def open_parts(settings: Settings, *, db: str | None = None, upgrade: bool = Fal
             directory = stack.enter_context(_temporary_directory())
         store = open_store(url, clock, upgrade=upgrade)
         stack.callback(store.close)
+        sightings = Sightings(store)
+        stack.callback(sightings.close)
         kinds, task_types = registries()
         logs = Logs(directory / "attempts")
-        yield Parts(store, clock, SystemEntropy(), kinds, task_types, logs, directory, settings)
+        yield Parts(store, clock, SystemEntropy(), kinds, task_types, logs, directory, settings, sightings)

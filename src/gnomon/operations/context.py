@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gnomon.core.ports import Clock, Logs, Store, Transaction
 from gnomon.core.records import AuditRecord
@@ -14,12 +15,16 @@ from gnomon.engine.context import Context
 from gnomon.engine.planner import Planner
 from gnomon.engine.progress import Progress
 
+from .sightings import Sightings
+
 
 @dataclass(slots=True)
 class Desk:
     """Store, registries and decisions; `actor` is who asks (`cli:alice`, `rest:token-name`).
 
     `timezone`: of schedules that name none. `channels`: names of those that alerts may go to; None: not known.
+    `address`: where the one who asks is, if they came over the network. `directory`: of the database's companions.
+    `sightings`: takes note of tokens that are used.
     """
 
     store: Store
@@ -29,6 +34,9 @@ class Desk:
     actor: str
     timezone: str = "UTC"
     channels: Collection[str] | None = None
+    address: str | None = None
+    directory: Path | None = None
+    sightings: Sightings | None = None
     planner: Planner = field(init=False)
     progress: Progress = field(init=False)
 
@@ -44,6 +52,16 @@ class Desk:
     def task_types(self) -> TaskTypes:
         return self.engine.task_types
 
-    def audit(self, tx: Transaction, action: str, what: str, before: Json = None, after: Json = None) -> None:
+    def audit(
+        self,
+        tx: Transaction,
+        action: str,
+        what: str,
+        before: Json = None,
+        after: Json = None,
+        *,
+        actor: str | None = None,
+    ) -> None:
         """Note a change, in the transaction that makes it."""
-        tx.add_audit([AuditRecord(self.clock.now(), self.actor, action, what, before, after)])
+        who = actor or self.actor
+        tx.add_audit([AuditRecord(self.clock.now(), who, action, what, before, after, self.address)])
