@@ -15,6 +15,7 @@ from . import problems
 from .answers import Plain
 from .asking import Asked, needs
 from .gate import Gate
+from .hub import Hub
 from .rest import ROUTERS
 from .service import Service
 
@@ -44,6 +45,7 @@ def interface(service: Service) -> FastAPI:
         strict_content_type=False,
     )
     app.state.service = service
+    app.state.hub = Hub(service)
     problems.install(app)
     api = APIRouter(prefix="/api/v1")
     for router in ROUTERS:

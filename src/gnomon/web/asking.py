@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import Depends, Request
 
 from gnomon.core.access import Permission, Principal, may
-from gnomon.core.errors import Forbidden, Problem
+from gnomon.core.errors import Forbidden, Problem, Unauthenticated
 from gnomon.operations.context import Desk
 
+from .callers import caller
 from .service import Service
 
 
@@ -42,3 +43,17 @@ def needs(permission: Permission) -> Any:
 
     asked.permission = permission  # type: ignore[attr-defined]  # read by the tests of the whole table
     return Depends(asked)
+
+
+def still_known(request: Request) -> bool:
+    """Whether the caller of a long answer is still let in: tokens are revoked, sessions end, people leave.
+
+    Raises:
+        Unavailable: the database cannot be read right now.
+    """
+    address = None if request.client is None else request.client.host
+    try:
+        caller(request.app.state.service, request.headers, address)
+    except Unauthenticated:
+        return False
+    return True

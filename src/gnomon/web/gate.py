@@ -7,7 +7,6 @@ is another path.
 from __future__ import annotations
 
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import unquote
 
 from fastapi.concurrency import run_in_threadpool
@@ -15,17 +14,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gnomon.core.access import Principal
-from gnomon.core.errors import GnomonError, Problem, Unauthenticated
-from gnomon.operations import access
+from gnomon.core.errors import GnomonError, Problem
 
+from .callers import caller, session_cookie
 from .problems import problem, status_of
 from .service import Service
 
 OPEN = frozenset(
     {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("POST", "/api/v1/session")}
 )
-COOKIE = "gnomon_session"
 MOST_BYTES = 1 << 20
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _CSP = (
@@ -71,7 +68,7 @@ class Gate:
             _check_origin(scope["method"], headers)
             _check_size(headers)
             if (scope["method"], scope["path"]) not in OPEN:
-                principal = await run_in_threadpool(self._who, headers, _address(scope))
+                principal = await run_in_threadpool(caller, self._service, headers, _address(scope))
                 scope.setdefault("state", {})["principal"] = principal
         except Refusal as refusal:
             await problem(refusal.status, [refusal.problem], scope["path"])(scope, receive, send)
@@ -81,17 +78,6 @@ class Gate:
             return
         await self._app(scope, _limited(receive), send)
 
-    def _who(self, headers: Headers, address: str | None) -> Principal:
-        desk = self._service.desk("rest", address)
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token.strip():
-            return access.authenticate(desk, token.strip())
-        secret = session_cookie(headers)
-        if secret is not None:
-            return access.session(desk, secret)
-        hint = "send the header `Authorization: Bearer TOKEN`; `gnomon token create` makes one"
-        raise Unauthenticated(Problem("token_missing", "nobody is signed in", hint=hint))
-
 
 def _path(scope: Scope) -> str:
     """The path with a slash inside a name still written `%2F`: ids of jobs may hold slashes."""
@@ -100,15 +86,6 @@ def _path(scope: Scope) -> str:
         return str(scope["path"])
     parts = raw.decode("latin-1").partition("?")[0].split("/")
     return "/".join(unquote(part).replace("/", "%2F") for part in parts)
-
-
-def session_cookie(headers: Headers) -> str | None:
-    """The session that a browser sends along."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return None if found is None else found.value
 
 
 def _check_host(headers: Headers, allowed: frozenset[str]) -> None:

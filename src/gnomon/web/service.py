@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ class Service:
         clock: the only way to learn the time.
         hosts: names (lower case, without port) under which the service may be asked for; `*` allows all.
         secure: browsers reach it over TLS, so cookies are for TLS only.
+        stopping: the server ends: streams close.
         changed: a hint that something was written: the scheduler looks at once.
     """
 
@@ -26,3 +28,4 @@ class Service:
     hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
     secure: bool = False
     changed: Callable[[], None] = field(default=lambda: None)
+    stopping: threading.Event = field(default_factory=threading.Event)
