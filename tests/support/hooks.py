@@ -26,13 +26,17 @@ class Post:
 
 @dataclass
 class Hooks:
-    """`answers`: status codes to give first, in order; then `status`. `hold`: answers wait for it."""
+    """`answers`: status codes to give first, in order; then `status`. `hold`: answers wait for it. `says`: the body.
+    `endless`: the body never ends. `hold_for`: only posts to this path wait."""
 
     port: int = 0
     posts: list[Post] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     status: int = 200
     hold: threading.Event | None = None
+    hold_for: str | None = None
+    says: bytes = b"ok"
+    endless: bool = False
 
     def url(self, path: str = "/hook") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -50,12 +54,15 @@ def hooks(port: int = 0) -> Iterator[Hooks]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             site.posts.append(Post(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            if site.hold is not None:
+            if site.hold is not None and site.hold_for in (None, self.path):
                 site.hold.wait(20)
             self.send_response(site.answers.pop(0) if site.answers else site.status)
-            self.send_header("Content-Length", "2")
+            if not site.endless:
+                self.send_header("Content-Length", str(len(site.says)))
             self.end_headers()
-            self.wfile.write(b"ok")
+            self.wfile.write(site.says)
+            while site.endless:
+                self.wfile.write(b"x" * 65536)
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from gnomon.core.values import JsonObject
 
-from .channel import TIMEOUT_S, Message, Undelivered, read_keys, texts
+from .channel import Message, Undelivered, read_keys, texts
 
 MISSING = "the library apprise is not installed: pip install 'gnomon[alerts]'"
 _KEYS = {"url": texts, "urls": texts}
+_MOST_AT_WORK = 2
+_at_work: Counter[tuple[str, ...]] = Counter()
+"""Tries that are not over, by addresses."""
 
 
 def installed() -> bool:
@@ -41,13 +47,46 @@ class Apprise:
         if not installed():
             raise Undelivered(MISSING)
         urls = list(cast(Sequence[str], arguments["urls"]))
-        failed = await asyncio.wait_for(asyncio.to_thread(_notify, urls, message), 2 * TIMEOUT_S)
+        failed = await _apart(urls, message)
         if failed:
             raise Undelivered("not delivered by " + ", ".join(failed))
 
 
+async def _apart(urls: Sequence[str], message: Message) -> list[str]:
+    """`_notify` in a thread of its own: the library blocks, and one that hangs must keep neither other channels nor
+    the end of the process waiting."""
+    place = tuple(urls)
+    if _at_work[place] >= _MOST_AT_WORK:
+        raise Undelivered("earlier tries still hang")
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(failed: list[str], error: BaseException | None) -> None:
+        if over.done():
+            return
+        if error is None:
+            over.set_result(failed)
+        else:
+            over.set_exception(error)
+
+    def work() -> None:
+        failed, wrong = list[str](), None
+        try:
+            failed = _notify(urls, message)
+        except Exception as error:
+            wrong = error
+        finally:
+            _at_work[place] -= 1
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, failed, wrong)
+
+    _at_work[place] += 1
+    threading.Thread(target=work, name="gnomon-alerts-apprise", daemon=True).start()
+    return await over
+
+
 def _notify(urls: Sequence[str], message: Message) -> list[str]:
-    """Tell each service; the names of those that did not take it."""
+    """Tell each service; the names of those that did not take it. Texts are told as texts, never as HTML."""
     import apprise
 
     failed = []
@@ -55,7 +94,8 @@ def _notify(urls: Sequence[str], message: Message) -> list[str]:
         service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if service is None:
             raise Undelivered(f"apprise does not understand an address ({_service(url)})", permanent=True)
-        if not service.notify(body=message.text, title=message.title):
+        one = apprise.Apprise(service)
+        if not one.notify(body=message.text, title=message.title, body_format=apprise.NotifyFormat.TEXT):
             failed.append(_service(url))
     return failed
 

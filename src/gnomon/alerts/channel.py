@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
 from gnomon.core.errors import Problem, UsageError
 from gnomon.core.secrets import is_reference
 from gnomon.core.values import Json, JsonObject
 
 TIMEOUT_S = 15.0
-"""How long one try may take."""
+"""How long a server may be silent."""
+TOTAL_S = 30.0
+"""How long one try may take, whatever the server does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,16 @@ class Channel:
     arguments: JsonObject
 
 
+def one_line(said: str, limit: int) -> str:
+    """What somebody else said, for an error: on one line, printable, cut."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in said[: 4 * limit]).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
 # ---- reading keys ------------------------------------------------------------------------------
 
 Check = Callable[[object], Json]
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def read_keys(given: Mapping[str, object], checks: Mapping[str, Check], required: Sequence[str]) -> dict[str, Json]:
@@ -126,9 +137,17 @@ def text(value: object) -> Json:
 def address(value: object) -> Json:
     """An http(s) URL, or a reference to a secret that holds one."""
     words = text(value)
-    if is_reference(words) or str(words).lower().startswith(("http://", "https://")):
+    if is_reference(words):
         return words
-    raise ValueError("must begin with http:// or https:// (or be a reference such as env:NAME)")
+    if not str(words).lower().startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https:// (or be a reference such as env:NAME)")
+    try:
+        host, _ = urlsplit(str(words)).hostname, urlsplit(str(words)).port
+    except ValueError:
+        host = None
+    if not host or any(ord(letter) <= 32 or ord(letter) == 127 for letter in str(words)):
+        raise ValueError("is no address: write for example https://chat.example/hooks/1")
+    return words
 
 
 def texts(value: object) -> Json:
@@ -144,6 +163,17 @@ def text_map(value: object) -> Json:
     if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError("must be a table of texts")
     return {str(key): item for key, item in value.items()}
+
+
+def headers(value: object) -> Json:
+    """Headers of HTTP: names of letters, digits and dashes; values on one line."""
+    found = cast(Mapping[str, str], text_map(value))
+    for name, item in found.items():
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"has a name that is none of a header: {name!r}")
+        if any(ord(letter) < 32 and letter != "\t" for letter in item):
+            raise ValueError(f"must be texts of one line: {name}")
+    return text_map(value)
 
 
 def number(low: int, high: int) -> Check:

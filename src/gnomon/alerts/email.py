@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, getaddresses
 from typing import Any, cast
 
 from gnomon.core.errors import Problem, UsageError
@@ -34,9 +34,9 @@ class Email:
         """See `ChannelType`. Encrypted unless `tls = "none"` says otherwise; a password is never sent in clear."""
         found = read_keys(arguments, _KEYS, ("host", "from", "to"))
         problems = []
-        for place in (str(found["from"]), *cast(list[str], found["to"])):
-            if "@" not in place or any(ord(letter) < 32 for letter in place):
-                problems.append(Problem("channel_invalid", f"{place!r} is no mail address", "to"))
+        for key, place in (("from", str(found["from"])), *(("to", one) for one in cast(list[str], found["to"]))):
+            if not _is_address(place):
+                problems.append(Problem("channel_invalid", f"{place!r} is no mail address", key))
         tls = str(found.setdefault("tls", "tls" if found.get("port") == 465 else "starttls"))
         if tls == "none" and "password" in found:
             text_ = "a password would be sent in clear"
@@ -58,7 +58,7 @@ class Email:
         mail = mail_of(arguments, message)
         name, password = arguments.get("username"), arguments.get("password")
         try:
-            await aiosmtplib.send(
+            refused, _ = await aiosmtplib.send(
                 mail,
                 hostname=str(arguments["host"]),
                 port=cast(int, arguments["port"]),
@@ -74,6 +74,17 @@ class Email:
             raise Undelivered(f"recipients refused: {said}", permanent=hopeless) from None
         except (aiosmtplib.SMTPException, OSError) as error:
             raise Undelivered(f"{type(error).__name__}: {error}") from None
+        if refused:
+            said = "; ".join(f"{place}: {one.code} {one.message}" for place, one in refused.items())
+            raise Undelivered(f"arrived, but not with all: {said}", permanent=True)
+
+
+def _is_address(text: str) -> bool:
+    """`ops@example.org`, or `Ops <ops@example.org>`: one of them."""
+    found = getaddresses([text])
+    bare = found[0][1] if len(found) == 1 else ""
+    inside = not any(ord(letter) < 32 for letter in text) and not any(letter.isspace() for letter in bare)
+    return inside and "@" in bare.strip("@") and (bare in text)
 
 
 def mail_of(arguments: JsonObject, message: Message) -> EmailMessage:

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from gnomon.core.values import JsonObject, canonical_json
 
-from .channel import TIMEOUT_S, Message, Undelivered, address, read_keys, text, text_map
+from .channel import TIMEOUT_S, Message, Undelivered, address, headers, one_line, read_keys, text
 
 _HOPELESS = frozenset({400, 405, 410, 413, 415, 422})
 """Answers after which the same message need not be tried again."""
-_KEYS = {"url": address, "headers": text_map, "signing_key": text}
+_READ = 1000
+_KEYS = {"url": address, "headers": headers, "signing_key": text}
 
 
 class Webhook:
@@ -35,12 +36,12 @@ class Webhook:
     async def send(self, arguments: JsonObject, message: Message, http: Any) -> None:
         """See `ChannelType`."""
         body = canonical_json(message.document).encode()
-        headers = {"Content-Type": "application/json", "User-Agent": "gnomon", "Idempotency-Key": message.key}
-        headers |= cast(Mapping[str, str], arguments.get("headers", {}))
+        sent = {"Content-Type": "application/json", "User-Agent": "gnomon", "Idempotency-Key": message.key}
+        sent |= cast(Mapping[str, str], arguments.get("headers", {}))
         key = arguments.get("signing_key")
         if key is not None:
-            headers["X-Gnomon-Signature"] = signature(str(key), body)
-        await post(http, str(arguments["url"]), body, headers)
+            sent["X-Gnomon-Signature"] = signature(str(key), body)
+        await post(http, str(arguments["url"]), body, sent)
 
 
 def signature(key: str, body: bytes) -> str:
@@ -48,20 +49,33 @@ def signature(key: str, body: bytes) -> str:
     return "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
 
 
-async def post(http: Any, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+async def post(http: Any, url: str, body: bytes, sent: Mapping[str, str]) -> None:
     """POST once; anything but a 2xx answer is `Undelivered`."""
     import httpx
 
     try:
-        answer = await http.post(url, content=body, headers=dict(headers), timeout=TIMEOUT_S)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-        raise Undelivered(f"this address cannot be called: {error}", permanent=True) from None
+        async with http.stream("POST", url, content=body, headers=dict(sent), timeout=TIMEOUT_S) as answer:
+            if answer.is_success:
+                return
+            status, reason, said = answer.status_code, answer.reason_phrase, await _beginning(answer)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError) as error:
+        raise Undelivered(f"this address cannot be called: {error}") from None
+    except httpx.TimeoutException:
+        raise Undelivered(f"the server was silent for {TIMEOUT_S:g} s") from None
     except httpx.HTTPError as error:
         raise Undelivered(str(error) or type(error).__name__) from None
-    if not answer.is_success:
-        said = answer.text.strip().replace("\n", " ")[:200]
-        text = f"answered {answer.status_code} {answer.reason_phrase}" + (f": {said}" if said else "")
-        raise Undelivered(text, permanent=answer.status_code in _HOPELESS)
+    text = f"answered {status} {reason}" + (f": {said}" if said else "")
+    raise Undelivered(text, permanent=status in _HOPELESS)
+
+
+async def _beginning(answer: Any) -> str:
+    """The first words of an answer, however long it is."""
+    data = b""
+    async for piece in answer.aiter_raw():
+        data += piece
+        if len(data) >= _READ:
+            break
+    return "" if answer.headers.get("Content-Encoding") else one_line(data[:_READ].decode("utf-8", "replace"), 200)
 
 
 WEBHOOK = Webhook()

@@ -8,20 +8,17 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, cast
 
 from gnomon.alerts import Channel
-from gnomon.alerts.channel import Message, Undelivered
-from gnomon.alerts.ping import send_ping
-from gnomon.core.alerts import Delivery, Report
-from gnomon.core.errors import NotFound, Problem, Unavailable
+from gnomon.alerts.channel import Undelivered
+from gnomon.core.deliveries import Delivery, Report
 from gnomon.core.ports import Logs, Store
-from gnomon.core.values import Json, JsonObject, to_micros
+from gnomon.core.values import JsonObject
 from gnomon.operations.alert_settings import channel_hint
 from gnomon.operations.alerts import message_document
-from gnomon.operations.settings import Settings
-from gnomon.tasks.secrets import Vault
+
+from .sending import THREAD, message_of, new_client, ping, send_message
 
 logger = logging.getLogger("gnomon")
 TAIL = 4096
@@ -67,7 +64,7 @@ class Post:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._run, args=(self._loop,), name="gnomon-alerts", daemon=True)
+                self._thread = threading.Thread(target=self._run, args=(self._loop,), name=THREAD, daemon=True)
                 self._thread.start()
             asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -98,39 +95,35 @@ class Post:
             if dead is not None:
                 report(Report(record, dead, tried=False))
                 continue
-            vault = Vault()
             try:
-                await self._carry(record, vault)
+                await self._carry(record)
                 report(Report(record))
             except Undelivered as error:
-                text = str(vault.strike(str(error)))
-                dead = None if error.permanent else text
-                report(Report(record, text, permanent=error.permanent))
+                dead = None if error.permanent else str(error)
+                report(Report(record, str(error), permanent=error.permanent))
             except Exception as error:
-                dead = str(vault.strike(f"{type(error).__name__}: {error}"))
+                dead = f"{type(error).__name__}: {error}"
                 report(Report(record, dead))
 
-    async def _carry(self, record: Delivery, vault: Vault) -> None:
+    async def _carry(self, record: Delivery) -> None:
         if record.is_ping:
-            url = _filled(vault, {"url": record.payload.get("url")}, ("url",))["url"]
             text = await asyncio.to_thread(self._ping_text, record)
-            await send_ping(self._client(), str(url), record.event, text)
+            await ping(str(record.payload.get("url")), record.event, text, self._client())
             return
         channel = self.channels.get(record.channel)
-        if channel is None:
+        if channel is None:  # not for good: the next scheduler may have it
             hint = channel_hint(record.channel, self.channels)
-            raise Undelivered(f"this scheduler has no channel {record.channel!r}: {hint}", permanent=True)
+            raise Undelivered(f"this scheduler has no channel {record.channel!r}: {hint}")
         document = await asyncio.to_thread(self._document, record)
-        await send_message(channel, message_of(record, document), vault, self._client())
+        await send_message(channel, message_of(record, document), self._client())
 
     async def _beat(self, url: str) -> None:
-        vault = Vault()
         try:
-            await send_ping(self._client(), str(_filled(vault, {"url": url}, ("url",))["url"]), "success", "")
+            await ping(url, "success", "", self._client())
             self._beat_failed = False
         except Exception as error:
             if not self._beat_failed:
-                logger.warning("the heartbeat of the scheduler did not arrive: %s", vault.strike(str(error)))
+                logger.warning("the heartbeat of the scheduler did not arrive: %s", error)
             self._beat_failed = True
 
     def _client(self) -> Any:
@@ -153,89 +146,3 @@ class Post:
             data, _ = self.logs.read(record.run_id, number, max(0, size - TAIL), TAIL) if size else (b"", 0)
             lines += [f"run {record.run_id}", data.decode("utf-8", "replace")]
         return "\n".join(lines).strip()
-
-
-def message_of(record: Delivery, document: JsonObject) -> Message:
-    """The message of a delivery."""
-    text = str(record.payload.get("text", ""))
-    word = "reminder" if record.payload.get("reminder") else record.event
-    body = "\n".join([text, "", *(f"{name}: {value}" for name, value in _facts(document) if value is not None)])
-    return Message(f"[gnomon] {record.job_id}: {word}", body, document, record.key, record.created_at)
-
-
-async def send_message(channel: Channel, message: Message, vault: Vault, http: Any) -> None:
-    """Send it once through a channel.
-
-    Raises:
-        Undelivered: it did not arrive, or a secret is missing.
-    """
-    await channel.kind.send(_filled(vault, channel.arguments, channel.kind.secrets), message, http)
-
-
-def try_channel(settings: Settings, name: str, now: datetime) -> str:
-    """Send a test message through a channel of these settings, once; returns where it went.
-
-    Raises:
-        NotFound: there is no such channel. Unavailable: it did not arrive, and why.
-    """
-    channel = settings.alerts.channels.get(name)
-    if channel is None:
-        hint = channel_hint(name, settings.alerts.channels)
-        raise NotFound(Problem("channel_unknown", f"there is no channel {name!r}", hint=hint))
-    text = f"A test of the channel {name}: if you can read this, it works."
-    document: JsonObject = {
-        "event": "test",
-        "reminder": False,
-        "job_id": None,
-        "run": None,
-        "incident": None,
-        "text": text,
-    }
-    key = f"gnomon-test-{name}-{to_micros(now)}"
-    message = Message("[gnomon] test", text, document, key, now)
-    vault = Vault()
-
-    async def once() -> None:
-        async with new_client() as http:
-            await send_message(channel, message, vault, http)
-
-    where = channel.kind.describe(channel.arguments)
-    try:
-        asyncio.run(once())
-    except Exception as error:
-        why = str(vault.strike(str(error) or repr(error)))
-        raise Unavailable(
-            Problem("channel_failed", f"{name} ({where}): {why}", "", "look at [alerts] in gnomon.toml")
-        ) from None
-    return where
-
-
-def new_client() -> Any:
-    """The HTTP client that channels share."""
-    import httpx
-
-    return httpx.AsyncClient(follow_redirects=False)
-
-
-def _facts(document: JsonObject) -> list[tuple[str, Json]]:
-    run, incident = document.get("run"), document.get("incident")
-    run = run if isinstance(run, Mapping) else {}
-    incident = incident if isinstance(incident, Mapping) else {}
-    return [
-        ("job", document.get("job_id")),
-        ("run", run.get("id")),
-        ("state", run.get("state")),
-        ("exit code", run.get("exit_code")),
-        ("due", run.get("due_at")),
-        ("finished", run.get("finished_at")),
-        ("incident", incident.get("id")),
-        ("since", incident.get("opened_at")),
-        ("count", incident.get("count")),
-    ]
-
-
-def _filled(vault: Vault, arguments: JsonObject, keys: Sequence[str]) -> dict[str, Json]:
-    try:
-        return vault.fill(arguments, keys)
-    except LookupError as error:
-        raise Undelivered(f"a secret is missing: {error.args[0]}") from None

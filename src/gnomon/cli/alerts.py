@@ -126,7 +126,7 @@ def test(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of a channel.", show_default=False)],
 ) -> None:
     """Send a test message through a channel of the settings, and say what happened. Exit 3 if it did not arrive."""
-    from gnomon.app.courier import try_channel
+    from gnomon.app.sending import try_channel
 
     where = try_channel(session.settings, channel, session.now)
     if session.json:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
 
+from .deliveries import Delivery
 from .model import CatchUpMode, Job
 from .planning import FirePlan
 from .records import Cause, RunRecord, SkipReason
@@ -35,7 +36,8 @@ PATIENCE = timedelta(hours=24)
 """How long an alert that does not arrive is tried."""
 PING_PATIENCE = timedelta(hours=1)
 """How long a ping is worth sending."""
-_SHORTEST_S, _LONGEST_S = 1.0, 3600.0
+MOST_TEXT = 2000
+"""Characters of the text of an alert; the rest of a longer error is with its run."""
 SETTING = "alerts"
 """Under this name the store remembers the `Defaults`."""
 
@@ -111,72 +113,6 @@ class Incident:
     closed_at: datetime | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message on its way to one channel.
-
-    Attributes:
-        channel: its name; of a ping `ping:` and the job.
-        event: an alert's `failed`, `late`, `missed`, `recovered`; a ping's `start`, `success`, `fail`.
-        payload: what was decided: text, and what the sender needs.
-        expires_at: given up then.
-        next_at: when to try (again); None: delivered or given up.
-        error: of the last try that failed.
-        id: 0 until the store has numbered it; grows.
-    """
-
-    channel: str
-    event: str
-    job_id: str
-    payload: JsonObject
-    created_at: datetime
-    expires_at: datetime
-    next_at: datetime | None
-    run_id: str | None = None
-    incident_id: str | None = None
-    attempts: int = 0
-    delivered_at: datetime | None = None
-    error: str | None = None
-    id: int = 0
-
-    @property
-    def key(self) -> str:
-        """The same for every try: receivers can tell a repetition by it."""
-        return f"gnomon-{self.incident_id or self.run_id or 'message'}-{self.event}-{self.id}"
-
-    @property
-    def is_ping(self) -> bool:
-        return self.channel.startswith("ping:")
-
-    @property
-    def state(self) -> str:
-        """`delivered`, `pending` or `given_up`."""
-        return "delivered" if self.delivered_at else "given_up" if self.next_at is None else "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of one try to send. `error` None: it arrived. `permanent`: trying again is of no use.
-
-    `tried`: False if its channel was found dead with another message just before.
-    """
-
-    delivery: Delivery
-    error: str | None = None
-    permanent: bool = False
-    tried: bool = True
-
-
-def after_try(report: Report, now: datetime) -> Delivery:
-    """The delivery after a try: delivered, to be tried later (delays double up to an hour), or given up."""
-    tries = report.delivery.attempts + (1 if report.tried else 0)
-    record = replace(report.delivery, attempts=tries, error=report.error)
-    if report.error is None:
-        return replace(record, delivered_at=now, next_at=None)
-    again = now + timedelta(seconds=min(_LONGEST_S, _SHORTEST_S * 2.0 ** min(max(tries - 1, 0), 20)))
-    return replace(record, next_at=None if report.permanent or again >= record.expires_at else again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +245,7 @@ def ended(run: RunRecord, paused: str | None) -> Sign | None:
     if run.state is State.FAILED:
         why = "" if run.error is None else f": {run.error.message or run.error.code}"
         stop = "" if paused is None else f"; the job is paused: {paused}"
-        text = f"{run.job_id} failed{why}{stop}"
+        text = f"{run.job_id} failed{_cut(why)}{stop}"
         return Sign(run.job_id, at, text, Kind.FAILED, run_id=run.id, urgent=paused is not None)
     if run.state is State.SKIPPED and run.reason == "deadline":
         text = f"{run.job_id} did not start by its start_deadline (due {_shown(run.due_at)})"
@@ -354,6 +290,10 @@ def _told(
 
 def _recovery(incident: Incident, sign: Sign) -> str:
     return f"{sign.text}; {incident.kind} {_times(incident.count)} since {_shown(incident.opened_at)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"
 
 
 def _times(count: int) -> str:

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from .access import KeptAnswer, Role, SessionRecord, TokenRecord, UserRecord
-from .alerts import Delivery, Incident, Kind, Report
+from .alerts import Incident, Kind
 from .configurations import ConfigurationRecord, ConfigurationVersion
 from .filters import AuditFilter
+from .deliveries import Delivery, Report
 from .model import Job
 from .records import (
     Activity,
@@ -223,8 +224,15 @@ class Reader(Protocol):
     def next_told_at(self) -> datetime | None:
         """The earliest `told_at` of all open incidents that nobody acknowledged."""
 
-    def pending_deliveries(self, limit: int) -> Sequence[Delivery]:
-        """Deliveries with a `next_at`, by (next_at, id)."""
+    def orphaned_incidents(self, limit: int) -> Sequence[Incident]:
+        """Open incidents of jobs that are retired."""
+
+    def pending_deliveries(self, limit: int, without: Collection[str] = ()) -> Sequence[Delivery]:
+        """Deliveries with a `next_at`, by (next_at, id), to channels that are not in `without`. Only the oldest of each
+        channel and incident: those behind it wait for it."""
+
+    def troubled_deliveries(self, since: datetime, limit: int) -> Sequence[Delivery]:
+        """Alerts (no pings) made since then that were tried or given up and did not arrive, newest first."""
 
     def deliveries_of(self, incident_id: str) -> Sequence[Delivery]:
         """In the order they were made."""
@@ -338,7 +346,10 @@ class Transaction(Reader, Protocol):
         """Add them; they get numbers that grow."""
 
     def update_deliveries(self, records: Sequence[Delivery]) -> None:
-        """Write next_at, attempts, delivered_at and error of those that are still there."""
+        """Write next_at, attempts, delivered_at and error of those that are pending; of what has arrived, always."""
+
+    def supersede_pings(self, pings: Sequence[tuple[str, str]], error: str) -> None:
+        """Give up what is pending of these (channel, event), for this reason."""
 
     def put_setting(self, name: str, value: str | None) -> None:
         """Remember, or forget with None."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gnomon.core.alerts import Delivery, Report
 from gnomon.core.attempts import Adoption, AttemptSpec, Ended
+from gnomon.core.deliveries import Delivery, Report, Rest
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class Acts:
     paused: dict[str, str] = field(default_factory=dict)
     send: list[Delivery] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
+    rests: dict[str, Rest] = field(default_factory=dict)
     started_up: bool = False
     wake_at: datetime | None = None
 

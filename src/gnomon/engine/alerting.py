@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gnomon.core import alerts
-from gnomon.core.alerts import SETTING, Defaults, Delivery, Kind, Policy, Sign, defaults_of, judge, policy_of
+from gnomon.core.alerts import SETTING, Defaults, Kind, Policy, Sign, defaults_of, judge, policy_of
+from gnomon.core.deliveries import Delivery
 from gnomon.core.model import Job
 from gnomon.core.planning import FirePlan
 from gnomon.core.ports import Reader, Transaction
@@ -23,6 +24,8 @@ LOOK = timedelta(seconds=1)
 """How often, at most, the queue is searched for runs that are late; less often if it is long."""
 LONG_QUEUE = 5000
 REMINDED_AT_ONCE = 100
+NOBODY = Policy((), frozenset(), float("inf"))
+"""Of jobs whose trouble nobody follows: what was open still ends."""
 
 
 def defaults(reader: Reader) -> Defaults:
@@ -52,7 +55,7 @@ class Alerting:
             if job.ping is not None:
                 pings.append(alerts.ping(run, job.ping, "start", f"{run.job_id} started", now))
             policy = policies.setdefault(run.job_id, policy_of(job, general))
-            sign = None if policy is None else alerts.begun(run, job, policy)
+            sign = alerts.begun(run, job, policy or NOBODY)
             if sign is not None:
                 signs.append(sign)
         self.note(tx, signs, policies, pings, now, acts)
@@ -99,7 +102,10 @@ class Alerting:
         now: datetime,
         acts: Acts,
     ) -> None:
-        """Judge signs, and keep what follows, and these pings, in the transaction."""
+        """Judge signs, and keep what follows, and these pings, in the transaction.
+
+        Of pings of a job that could not be sent, only the newest of each event waits.
+        """
         if signs:
             standing = tx.open_incidents({sign.job_id for sign in signs})
             fresh = [s for s in signs if s.run_id is None or not _known(s, standing.get((s.job_id, Kind.LATE)))]
@@ -111,6 +117,9 @@ class Alerting:
                     acts.log.append((logging.WARNING, f"alert: {incident.text} (incident {incident.id})"))
             pings = [*judgement.deliveries, *pings]
         if pings:
+            newest = {(ping.channel, ping.event): None for ping in pings if ping.is_ping}
+            if newest:
+                tx.supersede_pings(list(newest), "a newer one took its place")
             tx.insert_deliveries(pings)
 
 
@@ -145,6 +154,9 @@ class Lookout:
         self._next_at = now + LOOK * min(30, 1 + total // LONG_QUEUE)
         if waiting:
             self._late(tx, {job_id: since for job_id, (_, since) in waiting.items()}, general, now, acts)
+        gone = tx.orphaned_incidents(REMINDED_AT_ONCE)
+        if gone:  # nothing of a retired job can go well again
+            tx.put_incidents([replace(incident, closed_at=now) for incident in gone])
         if general.remind_s is not None:
             self._remind(tx, timedelta(seconds=general.remind_s), general, now)
         self._wake(acts)
@@ -181,8 +193,10 @@ class Lookout:
         jobs = tx.jobs_by_id({incident.job_id for incident in due}) if due else {}
         for incident in due:
             record = jobs.get(incident.job_id)
-            gone = record is None or record.retired_at is not None
-            policy = None if gone or record is None else policy_of(record.job, general)
+            policy = None if record is None else policy_of(record.job, general)
+            if policy is not None:
+                unheard = {message.channel for message in tx.deliveries_of(incident.id) if message.next_at is not None}
+                policy = replace(policy, channels=tuple(name for name in policy.channels if name not in unheard))
             told, out = alerts.remind(incident, policy, now)
             tx.put_incidents([told])
             tx.insert_deliveries(out)

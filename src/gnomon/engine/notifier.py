@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gnomon.core.alerts import Delivery, Report, after_try
+from gnomon.core.deliveries import Delivery, Report, Rest, after_try, rests
 from gnomon.core.ports import Courier, Transaction
 
 from .acts import Acts
 
 logger = logging.getLogger("gnomon")
 AT_ONCE = 200
-"""Messages on their way at one time."""
+"""Messages that are handed over in one step."""
+STALE = "too old to be of use"
 
 
 @dataclass(slots=True)
@@ -32,7 +33,8 @@ class Notifier:
     heartbeat: str | None = None
     heartbeat_s: float = 60.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _under_way: set[int] = field(default_factory=set)
+    _under_way: dict[int, str] = field(default_factory=dict)
+    _rests: dict[str, Rest] = field(default_factory=dict)
     _reports: list[Report] = field(default_factory=list)
     _beat_at: datetime | None = None
 
@@ -42,29 +44,32 @@ class Notifier:
             return
         with self._lock:
             acts.reports = list(self._reports)
-        known = [after_try(report, now) for report in acts.reports]
+        tried = [(report.delivery, after_try(report, now)) for report in acts.reports]
+        known = [after for before, after in tried if after is not before]
         if known:
             tx.update_deliveries(known)
-        for record in known:
-            if record.error is not None:
-                acts.log.append(_line(record))
-        if not leads:
-            return
-        pending = tx.pending_deliveries(AT_ONCE + len(self._under_way))
-        for record in pending:
-            if record.next_at is not None and record.next_at > now:
-                acts.wake(record.next_at)
-                break
-        done = {record.id for record in known}
-        first = _first_pings(pending)
-        acts.send = [
-            record
-            for record in pending
-            if record.next_at is not None
-            and record.next_at <= now
-            and (record.id not in self._under_way or record.id in done)
-            and (not record.is_ping or first[record.channel] == record.id)
-        ]
+        acts.log += [_line(record) for record in known if record.error is not None]
+        acts.rests = rests(self._rests, acts.reports, now)
+        if leads:
+            self._choose(tx, now, acts)
+
+    def _choose(self, tx: Transaction, now: datetime, acts: Acts) -> None:
+        """What to send: to each channel one batch at a time, and none while it rests."""
+        reported = {report.delivery.id for report in acts.reports}
+        resting = {name: rest.until for name, rest in acts.rests.items() if rest.until > now}
+        busy = {channel for number, channel in self._under_way.items() if number not in reported}
+        pending = tx.pending_deliveries(AT_ONCE, busy | resting.keys())
+        stale = [record for record in pending if record.is_ping and record.expires_at <= now]
+        if stale:
+            tx.update_deliveries([replace(record, next_at=None, error=STALE) for record in stale])
+        due = [record for record in pending if record.next_at is not None and record.next_at <= now]
+        acts.send = [record for record in due if record not in stale]
+        for at in resting.values():
+            acts.wake(at)
+        if stale or len(due) == AT_ONCE:
+            acts.wake(now)
+        elif len(due) < len(pending):
+            acts.wake(pending[len(due)].next_at)
 
     def act(self, now: datetime, leads: bool, acts: Acts) -> None:
         """After the commit: send."""
@@ -72,10 +77,14 @@ class Notifier:
             return
         with self._lock:
             del self._reports[: len(acts.reports)]
-            self._under_way -= {report.delivery.id for report in acts.reports}
-            self._under_way |= {record.id for record in acts.send}
+            for report in acts.reports:
+                self._under_way.pop(report.delivery.id, None)
+            self._under_way |= {record.id: record.channel for record in acts.send}
+        self._rests = acts.rests
         if acts.send:
             self.courier.send(acts.send, self._take)
+        if self._reports:
+            acts.wake(now)
         if leads and self.heartbeat is not None:
             self._beat(self.courier, self.heartbeat, now, acts)
 
@@ -90,14 +99,6 @@ class Notifier:
         with self._lock:
             self._reports.append(report)
         self.wake()
-
-
-def _first_pings(pending: Sequence[Delivery]) -> dict[str, int]:
-    """The oldest ping of each job: `start` must not arrive behind `success`."""
-    first: dict[str, int] = {}
-    for record in pending:
-        first[record.channel] = min(record.id, first.get(record.channel, record.id))
-    return first
 
 
 def _line(record: Delivery) -> tuple[int, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from gnomon.core.alerts import Delivery, Incident
+from gnomon.core.alerts import Incident
+from gnomon.core.deliveries import Delivery
 from gnomon.core.errors import Conflict, NotFound, Problem
 from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import Page
@@ -63,7 +64,7 @@ def acknowledge_incident(desk: Desk, incident_id: str) -> JsonObject:
         if incident.acknowledged_at is None:
             incident = replace(incident, acknowledged_at=desk.clock.now(), acknowledged_by=desk.actor)
             tx.put_incidents([incident])
-            desk.audit(tx, "acknowledge", f"incident:{incident.id}")
+            desk.audit(tx, "incident.acknowledge", incident.id)
         return _with_deliveries(tx, incident)
 
     return desk.store.write(write)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gnomon.core.alerts import Delivery, Report
+from gnomon.core.deliveries import Delivery, Report
 from gnomon.core.ports import Store
 from gnomon.core.values import JsonObject
 from gnomon.operations.alerts import message_document

@@ -8,7 +8,9 @@ import hmac
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
@@ -18,13 +20,15 @@ import pytest
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gnomon.alerts import read_channel
 from gnomon.alerts.channel import Message, Undelivered
+from gnomon.alerts.email import mail_of
 from gnomon.alerts.ping import ping_address, send_ping
-from gnomon.app.courier import new_client, send_message
+from gnomon.app.sending import new_client, send_message
 from gnomon.core.errors import UsageError
-from gnomon.tasks.secrets import Vault
 from tests.support.hooks import Hooks, hooks
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*imghdr.*:DeprecationWarning")  # what apprise imports
@@ -43,19 +47,19 @@ def site() -> Iterator[Hooks]:
         yield found
 
 
-def send(table: dict[str, object], vault: Vault | None = None) -> None:
+def send(table: dict[str, object]) -> None:
     channel = read_channel("ops", table)
 
     async def once() -> None:
         async with new_client() as http:
-            await send_message(channel, MESSAGE, vault or Vault(), http)
+            await send_message(channel, MESSAGE, http)
 
     asyncio.run(once())
 
 
-def refusal(table: dict[str, object], vault: Vault | None = None) -> Undelivered:
+def refusal(table: dict[str, object]) -> Undelivered:
     with pytest.raises(Undelivered) as caught:
-        send(table, vault)
+        send(table)
     return caught.value
 
 
@@ -92,6 +96,44 @@ def test_a_server_that_is_not_there(site: Hooks) -> None:
 def test_a_secret_that_is_missing_is_named_and_may_come(site: Hooks) -> None:
     error = refusal({"type": "webhook", "url": "env:NO_SUCH_VARIABLE"})
     assert ("env:NO_SUCH_VARIABLE" in str(error), error.permanent) == (True, False)
+
+
+@pytest.mark.parametrize("table", [{"url": "{}"}, {"url": "env:HOOK"}])
+def test_a_server_that_repeats_a_secret_address_gives_nothing_away(
+    site: Hooks, table: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = site.url("/hooks/T0CANARYpath/x%20y-canary?token=canary77&a=1").replace("//", "//user:pw-canary@")
+    monkeypatch.setenv("HOOK", url)
+    site.status, site.says = 404, f"no\x1b[31m hook {url}\n\nat /hooks/T0CANARYpath/x y-canary".encode()
+    error = refusal({"type": "webhook", "url": str(table["url"]).format(url)})
+    assert "canary" not in str(error).lower()
+    assert str(error).startswith("answered 404")
+    assert str(error).isprintable()
+
+
+def test_an_answer_that_never_ends_is_cut(site: Hooks) -> None:
+    site.status, site.endless = 500, True
+    assert len(str(refusal({"type": "webhook", "url": site.url()}))) < 300
+    site.status = 200
+    send({"type": "webhook", "url": site.url()})  # who said 200 has it
+
+
+def test_a_server_that_hangs_is_left_in_time(site: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnomon.app.sending.TOTAL_S", 0.3)
+    site.hold = threading.Event()
+    error = refusal({"type": "webhook", "url": site.url()})
+    assert ("within 0.3 s" in str(error), error.permanent) == (True, False)
+    error = refusal({"type": "apprise", "url": f"json://127.0.0.1:{site.port}"})
+    assert ("within 0.3 s" in str(error), error.permanent) == (True, False)
+
+
+def test_what_libraries_log_of_addresses_stays_away(
+    site: Hooks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gnomon.app.sending.THREAD", threading.current_thread().name)
+    caplog.set_level("DEBUG")
+    send({"type": "webhook", "url": site.url("/canary")})
+    assert "canary" not in caplog.text
 
 
 # ---- email -------------------------------------------------------------------------------------
@@ -161,6 +203,21 @@ def test_recipients_that_are_refused(smtp: int, mailbox: Mailbox, code: int, per
     assert (str(code) in str(error), error.permanent) == (True, permanent)
 
 
+def test_who_was_refused_among_others_is_told(smtp: int, mailbox: Mailbox) -> None:
+    error = refusal(mail_to(smtp, "a@example.org", "b@full.example", tls="none"))
+    assert ("not with all: b@full.example: 550" in str(error), error.permanent) == (True, True)
+    assert len(mailbox.mails) == 1
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_any_text_makes_one_mail(text: str) -> None:
+    arguments = read_channel("ops", mail_to(25, "a@example.org")).arguments
+    mail = message_from_bytes(mail_of(arguments, replace(MESSAGE, text=text)).as_bytes())
+    assert [key.lower() for key in mail.keys()].count("subject") == 1  # noqa: SIM118
+    assert mail["To"] == "a@example.org"
+    assert not mail.is_multipart()
+
+
 def test_a_server_without_encryption_gets_nothing(smtp: int, mailbox: Mailbox) -> None:
     assert not refusal(mail_to(smtp, "a@example.org")).permanent
     assert mailbox.mails == []
@@ -192,10 +249,9 @@ def test_encrypted_and_with_a_password(mailbox: Mailbox, tmp_path: Path, monkeyp
         send(mail_to(port, "a@example.org", username="g", password="env:MAIL_PASSWORD"))
         assert mailbox.mails[0][0] is True
         monkeypatch.setenv("MAIL_PASSWORD", "wr0ng-one")
-        vault = Vault()
-        error = refusal(mail_to(port, "a@example.org", username="g", password="env:MAIL_PASSWORD"), vault)
+        error = refusal(mail_to(port, "a@example.org", username="g", password="env:MAIL_PASSWORD"))
         assert "535" in str(error)
-        assert "wr0ng-one" not in str(vault.strike(str(error)))
+        assert "wr0ng-one" not in str(error)
     assert seen[0] == "pässword".encode()
 
 
@@ -211,6 +267,24 @@ def test_apprise_speaks_to_its_services(site: Hooks, monkeypatch: pytest.MonkeyP
     site.status = 500
     error = refusal({"type": "apprise", "urls": ["env:CHAT"]})
     assert (str(error), error.permanent) == ("not delivered by json://…", False)
+
+
+def test_apprise_tells_texts_not_html(site: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "MESSAGE", replace(MESSAGE, text="a <b>{{ 7*7 }}</b> ${x} 'q' & \r\n <script>"))
+    send({"type": "apprise", "url": f"json://127.0.0.1:{site.port}/?format=html"})
+    said = site.posts[0].json["message"]
+    assert "<b>" not in said
+    assert "{{ 7*7 }}" in said.replace("&nbsp;", " ")
+
+
+def test_an_apprise_service_that_hangs_holds_up_nothing_else(site: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnomon.app.sending.TOTAL_S", 0.1)
+    site.hold, site.hold_for = threading.Event(), "/hangs"
+    stuck = {"type": "apprise", "url": f"json://127.0.0.1:{site.port}/hangs?rto=15"}
+    said = [str(refusal(stuck)) for _ in range(4)]
+    assert said[2:] == ["earlier tries still hang"] * 2
+    monkeypatch.setattr("gnomon.app.sending.TOTAL_S", 10)
+    send({"type": "apprise", "url": f"json://127.0.0.1:{site.port}/well"})
 
 
 def test_apprise_addresses_nobody_understands() -> None:
@@ -256,6 +330,11 @@ def test_pings_go_where_the_event_says(site: Hooks) -> None:
         ({"type": "webhook", "url": "example.org"}, "alerts.ops.url", "http://"),
         ({"type": "webhook", "url": "https://x", "header": {}}, "alerts.ops.header", "did you mean 'headers'"),
         ({"type": "webhook", "url": "https://x", "headers": {"a": 1}}, "alerts.ops.headers", "table of texts"),
+        ({"type": "webhook", "url": "https://"}, "alerts.ops.url", "no address"),
+        ({"type": "webhook", "url": "https://a b"}, "alerts.ops.url", "no address"),
+        ({"type": "webhook", "url": "https://x", "headers": {"a b": "c"}}, "alerts.ops.headers", "none of a header"),
+        ({"type": "webhook", "url": "https://x", "headers": {"a": "b\nc"}}, "alerts.ops.headers", "one line"),
+        ({"type": "email", "host": "h", "from": "a b@c", "to": "c@d"}, "alerts.ops.from", "no mail address"),
         ({"type": "email", "host": "h", "from": "a@b", "to": []}, "alerts.ops.to", "empty"),
         ({"type": "email", "host": "h", "from": "a@b", "to": "x\ny@z"}, "alerts.ops.to", "no mail address"),
         ({"type": "email", "host": "h", "from": "a@b", "to": "c@d", "port": 0}, "alerts.ops.port", "65535"),

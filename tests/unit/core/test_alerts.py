@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.core import alerts
-from gnomon.core.alerts import Defaults, Delivery, Incident, Kind, Policy, Report, Sign, after_try, judge, policy_of
+from gnomon.core.alerts import Defaults, Incident, Kind, Policy, Sign, judge, policy_of
 from gnomon.core.attempts import Failure
+from gnomon.core.deliveries import Delivery, Report, Rest, after_try, rests
 from gnomon.core.model import CatchUp, CatchUpMode, Dependency, Job, Task
 from gnomon.core.planning import FirePlan, PlannedRun, PlannedSkip
 from gnomon.core.records import Cause, SkipReason
@@ -192,7 +193,7 @@ def message(**values: Any) -> Delivery:
     return replace(made, **values)
 
 
-def test_delays_double_up_to_an_hour_for_a_day() -> None:
+def test_delays_double_up_to_ten_minutes_for_a_day() -> None:
     record, now = message(), NOW
     waits = []
     while record.state == "pending":
@@ -202,7 +203,7 @@ def test_delays_double_up_to_an_hour_for_a_day() -> None:
         if record.next_at is not None:
             waits.append((record.next_at - now).total_seconds())
     assert waits[:4] == [1, 2, 4, 8]
-    assert max(waits) == waits[-1] == 3600
+    assert max(waits) == waits[-1] == 600
     assert (record.state, record.error) == ("given_up", "refused")
     assert timedelta(hours=22) < now - NOW <= timedelta(hours=24)
     assert record.attempts == len(waits) + 1
@@ -213,7 +214,28 @@ def test_what_arrived_is_done_and_what_is_hopeless_too() -> None:
     assert (done.state, done.delivered_at, done.attempts, done.error) == ("delivered", NOW, 3, None)
     assert after_try(Report(message(), "400", permanent=True), NOW).state == "given_up"
     untried = after_try(Report(message(), "dead", tried=False), NOW)
-    assert (untried.attempts, untried.state) == (0, "pending")
+    assert untried == message()
+    old = after_try(Report(message(), "dead", tried=False), NOW + alerts.PATIENCE)
+    assert (old.attempts, old.state, old.error) == (0, "given_up", "dead")
+
+
+def test_a_channel_that_fails_rests_longer_and_longer_up_to_a_minute() -> None:
+    failed, gone = Report(message(), "refused"), Report(message(), "dead", tried=False)
+    found: dict[str, Rest] = {}
+    waits = []
+    for _ in range(9):
+        found = rests(found, [failed, gone, Report(message(channel="ping:a"), "dead")], NOW)
+        waits.append((found["ops"].until - NOW).total_seconds())
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert rests(found, [Report(message(), "422", permanent=True)], NOW) == found  # it answers, but not to this
+    assert rests(found, [Report(message())], NOW) == {}
+
+
+def test_a_long_error_is_cut() -> None:
+    sign = alerts.ended(run("r", state=State.FAILED, finished_at=NOW, error=Failure("e", "x" * 100_000)), "too often")
+    assert sign is not None
+    assert len(sign.text) < alerts.MOST_TEXT + 100
+    assert sign.text.endswith("…; the job is paused: too often")
 
 
 def test_a_ping_is_worth_an_hour() -> None:

@@ -29,7 +29,7 @@ def test_a_storm_of_failures_is_one_message_and_its_end_another() -> None:
     virtual = scheduler()
     virtual.add_job("a", interval=60)
     virtual.when("a", fails=True)
-    virtual.advance(minutes=500)
+    virtual.advance(minutes=1000)
     assert told(virtual) == ["a failed"]
     (first,) = virtual.alerts
     assert first["run"]["state"] == "failed"  # type: ignore[index, call-overload]
@@ -37,7 +37,7 @@ def test_a_storm_of_failures_is_one_message_and_its_end_another() -> None:
     virtual.when("a", fails=0)
     virtual.advance(minutes=10)
     assert told(virtual) == ["a failed", "a recovered"]
-    assert "500 times" in str(virtual.alerts[1]["text"])
+    assert "1000 times" in str(virtual.alerts[1]["text"])
     virtual.when("a", fails=True)
     virtual.advance(minutes=1)
     assert told(virtual) == ["a failed", "a recovered", "a failed"]
@@ -232,3 +232,73 @@ def test_reminders_stop_with_the_job(retired: bool) -> None:
         virtual.remove_job("a")
     virtual.advance(hours=3, minutes=1)
     assert len(virtual.alerts) == (1 if retired else 4)
+
+
+def test_the_end_of_trouble_never_comes_before_the_trouble() -> None:
+    virtual = scheduler()
+    virtual.courier.dead = {"ops"}
+    virtual.add_job("a", interval=600)
+    virtual.when("a", fails=True)
+    virtual.advance(minutes=10, seconds=5)
+    virtual.when("a", fails=0)
+    virtual.advance(minutes=10)
+    assert {t.event for t in virtual.courier.tries} == {"failed"}
+    virtual.courier.dead = set()
+    virtual.advance(minutes=20)
+    assert told(virtual) == ["a failed", "a recovered"]
+
+
+def test_a_dead_channel_with_hundreds_of_messages_is_asked_now_and_then() -> None:
+    virtual = scheduler()
+    virtual.courier.dead = {"ops"}
+    for number in range(400):
+        virtual.add_job(f"j{number}", at="2030-01-01T00:01:00Z")
+    virtual.add_job("z", at="2030-01-01T00:01:00Z", alerts="dev")
+    virtual.when("z", fails=True)
+    for number in range(400):
+        virtual.when(f"j{number}", fails=True)
+    virtual.advance(minutes=1, seconds=1)
+    assert told(virtual) == ["z failed"]
+    assert len([t for t in virtual.courier.tries if t.channel == "ops"]) <= 200
+    virtual.courier.dead = set()
+    virtual.advance(minutes=2)
+    assert len(virtual.alerts) == 401
+
+
+def test_reminders_do_not_pile_up_at_a_dead_channel() -> None:
+    virtual = scheduler(alerts={"remind": "1h"})
+    virtual.courier.dead = {"ops"}
+    virtual.add_job("a", at="2030-01-01T00:01:00Z", alerts=["ops", "dev"])
+    virtual.when("a", fails=True)
+    virtual.advance(hours=5)
+    virtual.courier.dead = set()
+    virtual.advance(hours=1)
+    assert [a["channel"] for a in virtual.alerts].count("dev") >= 5
+    assert [a["channel"] for a in virtual.alerts].count("ops") == 1
+
+
+def test_of_pings_that_wait_only_the_newest_of_each_event_is_left() -> None:
+    virtual = scheduler()
+    virtual.courier.dead = {"ping:a"}
+    virtual.add_job("a", interval=60, alerts="none", ping="https://hc.example/1")
+    virtual.advance(minutes=30)
+    assert len(virtual._store.read(lambda r: r.pending_deliveries(99))) == 1  # the first of two
+    virtual.courier.dead = set()
+    virtual.advance(seconds=59)
+    assert [a["event"] for a in virtual.alerts] in (["start", "success"], ["success", "start"])
+
+
+def test_incidents_of_a_job_that_is_gone_or_follows_nothing_any_more_end() -> None:
+    virtual = scheduler(concurrency=1)
+    virtual.add_job("a", at="2030-01-01T00:01:00Z")
+    virtual.add_job("long", at="2030-01-01T00:00:30Z")
+    virtual.add_job("late", at="2030-01-01T00:01:00Z")
+    virtual.when("a", fails=True)
+    virtual.when("long", takes=900)
+    virtual.advance(minutes=30)
+    assert sorted(told(virtual)) == ["a failed", "a late", "late late"]
+    virtual.remove_job("a")
+    virtual.add_job("late", at="2030-01-01T01:00:00Z", alerts="none")
+    virtual.advance(hours=1)
+    assert virtual._store.read(lambda r: r.incidents(is_open=True)).items == ()
+    assert len(virtual.alerts) == 3

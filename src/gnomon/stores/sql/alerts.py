@@ -6,14 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import bindparam, case, func, select, tuple_, update
+from sqlalchemy import bindparam, case, func, not_, or_, select, tuple_, update
 
-from gnomon.core.alerts import Delivery, Incident, Kind
+from gnomon.core.alerts import Incident, Kind
+from gnomon.core.deliveries import Delivery
 from gnomon.core.records import Cause, Page
 from gnomon.core.states import State
 from gnomon.core.values import from_micros, to_micros
 
-from .schema import OPEN_INCIDENT, PENDING_DELIVERY, constant, deliveries, incidents, runs
+from .schema import OPEN_INCIDENT, PENDING_DELIVERY, constant, deliveries, incidents, jobs, runs
 from .session import Row, Session, Statement, WriteSession, given, insert_new, listed, upsert, within
 from .values import clean, from_cursor, instant, mapping, micros, text, to_cursor
 
@@ -32,10 +33,40 @@ _UNKNOWN = Statement(
 _OLDEST_TOLD = Statement(
     select(func.min(incidents.c.told_at)).where(OPEN_INCIDENT, incidents.c.acknowledged_at.is_(None))
 )
+_older = deliveries.alias("older")
+_BEHIND = (
+    select(_older.c.id)
+    .where(
+        _older.c.next_at.is_not(None),
+        _older.c.channel == deliveries.c.channel,
+        _older.c.incident_id.is_not_distinct_from(deliveries.c.incident_id),
+        _older.c.id < deliveries.c.id,
+    )
+    .exists()
+)
 _PENDING = Statement(
     select(*deliveries.columns)
-    .where(PENDING_DELIVERY)
+    .where(PENDING_DELIVERY, not_(within(deliveries.c.channel, "without")), not_(_BEHIND))
     .order_by(deliveries.c.next_at, deliveries.c.id)
+    .limit(given("limit"))
+)
+_TROUBLED = Statement(
+    select(*deliveries.columns)
+    .where(
+        deliveries.c.created_at >= given("since"),
+        deliveries.c.delivered_at.is_(None),
+        deliveries.c.incident_id.is_not(None),
+        or_(deliveries.c.next_at.is_(None), deliveries.c.attempts > 0),
+    )
+    .order_by(deliveries.c.id.desc())
+    .limit(given("limit"))
+)
+_ORPHANED = Statement(
+    select(*incidents.columns)
+    .where(
+        OPEN_INCIDENT,
+        incidents.c.job_id.in_(select(jobs.c.job_id).where(jobs.c.retired_at.is_not(None))),
+    )
     .limit(given("limit"))
 )
 _OF_INCIDENT = Statement(
@@ -130,8 +161,14 @@ class AlertReads(Session):
         row = self.first(_OLDEST_TOLD)
         return None if row is None else instant(row[0])
 
-    def pending_deliveries(self, limit: int) -> Sequence[Delivery]:
-        return [_delivery(row) for row in self.fetch(_PENDING, limit=limit)]
+    def orphaned_incidents(self, limit: int) -> Sequence[Incident]:
+        return [_incident(row) for row in self.fetch(_ORPHANED, limit=limit)]
+
+    def pending_deliveries(self, limit: int, without: Collection[str] = ()) -> Sequence[Delivery]:
+        return [_delivery(row) for row in self.fetch(_PENDING, limit=limit, without=listed(without))]
+
+    def troubled_deliveries(self, since: datetime, limit: int) -> Sequence[Delivery]:
+        return [_delivery(row) for row in self.fetch(_TROUBLED, since=to_micros(since), limit=limit)]
 
     def deliveries_of(self, incident_id: str) -> Sequence[Delivery]:
         return [_delivery(row) for row in self.fetch(_OF_INCIDENT, id=incident_id)]
@@ -150,7 +187,12 @@ _TRIED = Statement(
         delivered_at=bindparam("to_delivered"),
         error=bindparam("to_error"),
     )
-    .where(deliveries.c.id == given("of"))
+    .where(deliveries.c.id == given("of"), or_(PENDING_DELIVERY, given("to_delivered").is_not(None)))
+)
+_SUPERSEDE = Statement(
+    update(deliveries)
+    .values(next_at=None, error=bindparam("to_error"))
+    .where(PENDING_DELIVERY, deliveries.c.channel == given("of_channel"), deliveries.c.event == given("of_event"))
 )
 
 
@@ -208,3 +250,7 @@ class AlertWrites(WriteSession):
                 to_delivered=micros(r.delivered_at),
                 to_error=clean(r.error),
             )
+
+    def supersede_pings(self, pings: Sequence[tuple[str, str]], error: str) -> None:
+        for channel, event in pings:
+            self.change(_SUPERSEDE, to_error=error, of_channel=channel, of_event=event)

@@ -356,6 +356,7 @@ deliveries = Table(
 )
 PENDING_DELIVERY = deliveries.c.next_at.is_not(None)
 _partial("ix_deliveries_pending", PENDING_DELIVERY, deliveries.c.next_at, deliveries.c.id)
+_partial("ix_deliveries_lane", PENDING_DELIVERY, deliveries.c.channel, deliveries.c.incident_id, deliveries.c.id)
 Index("ix_deliveries_incident", deliveries.c.incident_id)
 Index("ix_deliveries_created", deliveries.c.created_at)
 Index("ix_deliveries_job", deliveries.c.job_id)

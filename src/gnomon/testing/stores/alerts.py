@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gnomon.core.alerts import Delivery, Incident, Kind
+from gnomon.core.alerts import Incident, Kind
+from gnomon.core.deliveries import Delivery
 from gnomon.core.ports import Store, Transaction
 from gnomon.core.records import Cause
 from gnomon.core.states import State
@@ -90,6 +91,67 @@ class AlertCases(StoreCase):
         assert [d.channel for d in store.read(lambda r: r.pending_deliveries(10))] == ["ops", "c"]
         assert [d for d in store.read(lambda r: r.deliveries_of("i1")) if d.attempts] == [done, later]
         assert store.read(lambda r: r.deliveries_of("i2")) == []
+
+    def test_messages_behind_others_wait_for_them(self, store: Store) -> None:
+        rows = [
+            delivery(90, event="failed"),
+            delivery(1, event="recovered"),
+            delivery(2, incident_id="i2"),
+            delivery(3, "dev"),
+            delivery(4, "ping:a", incident_id=None, event="start"),
+            delivery(1, "ping:a", incident_id=None, event="success"),
+        ]
+        store.write(lambda tx: tx.insert_deliveries(rows))
+
+        def heads(*without: str) -> list[tuple[str, str, str | None]]:
+            found = store.read(lambda r: r.pending_deliveries(10, without))
+            return [(d.channel, d.event, d.incident_id) for d in found]
+
+        assert heads() == [
+            ("ops", "failed", "i2"),
+            ("dev", "failed", "i1"),
+            ("ping:a", "start", None),
+            ("ops", "failed", "i1"),
+        ]
+        assert heads("ops", "ping:a", "x") == [("dev", "failed", "i1")]
+        first = store.read(lambda r: r.deliveries_of("i1"))[0]
+        store.write(lambda tx: tx.update_deliveries([replace(first, next_at=None, delivered_at=at(1))]))
+        assert heads("dev", "ping:a") == [("ops", "recovered", "i1"), ("ops", "failed", "i2")]
+
+    def test_what_was_given_up_is_not_revived_but_may_have_arrived(self, store: Store) -> None:
+        pings = [delivery(1, "ping:a", incident_id=None, event=event) for event in ("start", "success", "start")]
+        store.write(lambda tx: tx.insert_deliveries(pings))
+        store.write(lambda tx: tx.supersede_pings([("ping:a", "start"), ("ping:b", "success")], "newer"))
+        (left,) = store.read(lambda r: r.pending_deliveries(9))
+        assert left.event == "success"
+        gone = replace(left, id=left.id - 1, event="start")
+        store.write(lambda tx: tx.update_deliveries([replace(gone, next_at=at(5), attempts=1, error="refused")]))
+        assert store.read(lambda r: r.pending_deliveries(9)) == [left]
+        store.write(lambda tx: tx.insert_deliveries([delivery(None)]))
+        (alert,) = store.read(lambda r: r.deliveries_of("i1"))
+        store.write(lambda tx: tx.update_deliveries([replace(alert, delivered_at=at(5), attempts=1)]))
+        assert store.read(lambda r: r.deliveries_of("i1")) == [replace(alert, delivered_at=at(5), attempts=1)]
+
+    def test_what_does_not_arrive(self, store: Store) -> None:
+        rows = [
+            delivery(1, "waits"),
+            delivery(1, "tried", attempts=1, error="refused"),
+            delivery(None, "given up", error="refused"),
+            delivery(None, "arrived", delivered_at=at(2)),
+            delivery(None, "ping:a", incident_id=None),
+            delivery(None, "old", created_at=at(-9)),
+        ]
+        store.write(lambda tx: tx.insert_deliveries(rows))
+        assert [d.channel for d in store.read(lambda r: r.troubled_deliveries(at(0), 9))] == ["given up", "tried"]
+        assert [d.channel for d in store.read(lambda r: r.troubled_deliveries(at(0), 1))] == ["given up"]
+
+    def test_open_incidents_of_retired_jobs(self, store: Store) -> None:
+        put_jobs(store, "a", "b")
+        store.write(lambda tx: tx.put_incidents([incident(1), incident(2, "b"), incident(0, "b", closed_at=at(3))]))
+        record = store.read(lambda r: r.job("b"))
+        assert record is not None
+        store.write(lambda tx: tx.update_job(replace(record, retired_at=at(5))))
+        assert [i.id for i in store.read(lambda r: r.orphaned_incidents(9))] == ["i2"]
 
     def test_what_is_old_and_over_is_pruned(self, store: Store) -> None:
         rows = [incident(1, closed_at=at(2)), incident(3, "b"), incident(4, "c", last_at=at(500)), incident(600, "d")]

@@ -368,6 +368,7 @@ def _alerts() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     _partial("ix_deliveries_pending", "deliveries", ["next_at", "id"], "next_at IS NOT NULL")
+    _partial("ix_deliveries_lane", "deliveries", ["channel", "incident_id", "id"], "next_at IS NOT NULL")
     op.create_index("ix_deliveries_incident", "deliveries", ["incident_id"])
     op.create_index("ix_deliveries_created", "deliveries", ["created_at"])
     op.create_index("ix_deliveries_job", "deliveries", ["job_id"])
