@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from gnomon.core.configurations import ConfigurationRecord
@@ -59,16 +59,48 @@ def judge_path(
         parsed = parse_bytes(data, file, kinds, task_types, default_timezone=default_timezone)
         problems.extend(parsed.problems)
         good[file] = parsed
+    return (*_together(good, problems, task_types, configured, root), good)
+
+
+def judge_text(
+    data: bytes,
+    file: str,
+    kinds: ScheduleKinds,
+    task_types: TaskTypes,
+    *,
+    default_timezone: str = "UTC",
+    configured: Mapping[str, ConfigurationRecord] | None = None,
+    known: Collection[str] = (),
+) -> tuple[tuple[Job, ...], tuple[Problem, ...], ParsedFile]:
+    """The same for the bytes of one file, which need not exist; `file` names the format by its extension.
+
+    Args:
+        known: jobs that dependencies may name although they are not in it.
+    """
+    parsed = parse_bytes(data, file, kinds, task_types, default_timezone=default_timezone)
+    problems = list(parsed.problems)
+    return (*_together({file: parsed}, problems, task_types, configured, None, known), parsed)
+
+
+def _together(
+    good: Mapping[str, ParsedFile],
+    problems: list[Problem],
+    task_types: TaskTypes,
+    configured: Mapping[str, ConfigurationRecord] | None,
+    root: str | None,
+    known: Collection[str] = (),
+) -> tuple[tuple[Job, ...], tuple[Problem, ...]]:
+    """The jobs that fit together, and all problems, those of the single files included."""
     bad = {name for parsed in good.values() for name in parsed.skipped if name is not None}
     own = {name for parsed in good.values() for name in parsed.configurations}
     others = {name: replace(r, source=_ELSEWHERE) for name, r in (configured or {}).items() if name not in own}
-    plan = plan_files({}, good, root=root, known=bad, configured=others, task_types=task_types)
+    plan = plan_files({}, good, root=root, known={*bad, *known}, configured=others, task_types=task_types)
     for items in plan.problems.values():
         problems.extend(items)
     for items in plan.warnings.values():
         problems.extend(items)
     jobs = tuple(job for job, _ in plan.upserts)
-    return jobs, tuple(sorted(dict.fromkeys(problems), key=_place)), good
+    return jobs, tuple(sorted(dict.fromkeys(problems), key=_place))
 
 
 def _files(root: str) -> tuple[list[str], list[Problem]]:

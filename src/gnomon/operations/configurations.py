@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 
 from gnomon.core.configurations import ConfigurationRecord, ConfigurationVersion, not_there, unknown_keys
 from gnomon.core.errors import Conflict, NotFound, Problem, UsageError, usage
@@ -20,6 +21,8 @@ from .context import Desk
 
 BY_HAND = Source(SourceKind.REST)
 """The source of what is saved by a person."""
+Seen: TypeAlias = "Callable[[JsonObject | None], None]"
+"""Is given a configuration as it is right before a change of it; raises if the caller has not seen it so."""
 
 
 def list_configurations(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
@@ -33,13 +36,14 @@ def list_configurations(desk: Desk, limit: int = 50, cursor: str | None = None) 
     return desk.store.read(work)
 
 
-def unused_configurations(desk: Desk) -> list[JsonObject]:
-    """Those that no job uses, by name."""
+def unused_configurations(desk: Desk, limit: int | None = None, after: str = "") -> list[JsonObject]:
+    """Those that no job uses, by name; `limit` of them, behind the name `after`."""
 
     def work(reader: Reader) -> list[JsonObject]:
         names = reader.configuration_names()
         used = reader.configuration_users(names)
-        return [configuration_view(find_configuration(reader, name), ()) for name in names if name not in used]
+        unused = [name for name in names if name not in used and name > after][:limit]
+        return [configuration_view(find_configuration(reader, name), ()) for name in unused]
 
     return desk.store.read(work)
 
@@ -85,9 +89,17 @@ def configuration_history(desk: Desk, name: str, limit: int = 50) -> list[JsonOb
 
 
 def save_configuration(
-    desk: Desk, name: str, type_: str | None, arguments: JsonObject, source: Source = BY_HAND
+    desk: Desk,
+    name: str,
+    type_: str | None,
+    arguments: JsonObject,
+    source: Source = BY_HAND,
+    seen: Seen | None = None,
 ) -> JsonObject:
     """Add or change a configuration that no file owns; the same content again changes nothing.
+
+    Args:
+        seen: asked about the configuration as it is (None: there is none), in the same transaction.
 
     Raises:
         UsageError: the name, the type, or a key that tasks of the type do not have; or it would break jobs that use it.
@@ -101,6 +113,8 @@ def save_configuration(
         old = tx.configuration(name)
         if old is not None:
             _refuse_file_owned(old, "changed")
+        if seen is not None:
+            seen(None if old is None else configuration_view(old, ()))
         _refuse_breaking(tx, desk.task_types, name, content)
         if put(tx, name, content, source, desk.clock.now(), desk.actor):
             desk.audit(tx, "configuration.save", name, _content(old), _content(tx.configuration(name)))
@@ -109,8 +123,11 @@ def save_configuration(
     return show_configuration(desk, name)
 
 
-def delete_configuration(desk: Desk, name: str) -> None:
+def delete_configuration(desk: Desk, name: str, seen: Seen | None = None) -> None:
     """Remove it; versions that runs refer to can still be shown.
+
+    Args:
+        seen: asked about the configuration as it is, in the same transaction.
 
     Raises:
         NotFound: there is none. Conflict: jobs use it (names them), or a file owns it.
@@ -118,15 +135,26 @@ def delete_configuration(desk: Desk, name: str) -> None:
 
     def work(tx: Transaction) -> None:
         record = find_configuration(tx, name)
-        _refuse_file_owned(record, "deleted")
-        users = tx.configuration_users([name]).get(name, ())
-        if users:
-            text = f"configuration {name!r} is used by {_some(users)}"
-            raise Conflict(Problem("configuration_in_use", text, "", "change or delete these jobs first"))
+        refuse_undeletable(tx, record)
+        if seen is not None:
+            seen(configuration_view(record, ()))
         tx.delete_configuration(name)
         desk.audit(tx, "configuration.delete", name, _content(record))
 
     desk.store.write(work)
+
+
+def refuse_undeletable(reader: Reader, record: ConfigurationRecord) -> None:
+    """A configuration that a file owns, or that jobs use, stays.
+
+    Raises:
+        Conflict: naming the file, or the jobs.
+    """
+    _refuse_file_owned(record, "deleted")
+    users = reader.configuration_users([record.name]).get(record.name, ())
+    if users:
+        text = f"configuration {record.name!r} is used by {_some(users)}"
+        raise Conflict(Problem("configuration_in_use", text, "", "change or delete these jobs first"))
 
 
 def put(tx: Transaction, name: str, content: Content, source: Source, now: datetime, actor: str) -> bool:
