@@ -37,26 +37,22 @@ def next_fires(
     """
     start = after or desk.clock.now()
     if isinstance(what, str) and (known := _known(desk, what)) is not None:
-        record, entries = known
-        rules = [(rule, entry) for entry in entries if (rule := desk.engine.rules.of(entry)) is not None]
-        described = "; ".join(desk.kinds.describe(e.spec) for e in entries)
-        why = _why_none(record, entries)
-        return _answer([_Source(r, e.spec, e.schedule_id) for r, e in rules], described, start, count, why)
+        return _of_entries(desk, *known, start, count)
     return fires_of(desk.kinds, what, timezone=timezone or desk.timezone, after=start, count=count)
 
 
 def job_fires(desk: Desk, job_id: str, after: datetime | None = None, count: int = 5) -> JsonObject:
-    """`next_fires` of a job that must be there: of all its entries, whether it is paused or not.
+    """`next_fires` of a job that must be there.
 
     Raises:
         NotFound: naming the nearest id.
     """
 
-    def work(reader: Reader) -> tuple[ScheduleRecord, ...]:
+    def work(reader: Reader) -> tuple[JobRecord, Sequence[ScheduleRecord]]:
         record = find_job(reader, job_id)
-        return reader.schedules_of([record.job_id]).get(record.job_id, ())
+        return record, reader.schedules_of([record.job_id]).get(record.job_id, ())
 
-    return _of_entries(desk, desk.store.read(work), after or desk.clock.now(), count)
+    return _of_entries(desk, *desk.store.read(work), after or desk.clock.now(), count)
 
 
 def schedule_fires(desk: Desk, schedule_id: str, after: datetime | None = None, count: int = 5) -> JsonObject:
@@ -65,8 +61,12 @@ def schedule_fires(desk: Desk, schedule_id: str, after: datetime | None = None, 
     Raises:
         NotFound: naming the nearest id.
     """
-    entry = desk.store.read(lambda reader: find_schedule(reader, schedule_id))
-    return _of_entries(desk, (entry,), after or desk.clock.now(), count)
+
+    def work(reader: Reader) -> tuple[JobRecord, Sequence[ScheduleRecord]]:
+        entry = find_schedule(reader, schedule_id)
+        return find_job(reader, entry.job_id), (entry,)
+
+    return _of_entries(desk, *desk.store.read(work), after or desk.clock.now(), count)
 
 
 def fires_of(kinds: ScheduleKinds, what: object, *, timezone: str, after: datetime, count: int) -> JsonObject:
@@ -113,10 +113,13 @@ def _why_none(record: JobRecord, entries: Sequence[ScheduleRecord]) -> str | Non
     return f"paused or disabled: {', '.join(asleep)}; its fires are skipped" if asleep else None
 
 
-def _of_entries(desk: Desk, entries: Sequence[ScheduleRecord], after: datetime, count: int) -> JsonObject:
-    rules = [desk.engine.rules.of(e) for e in entries]
+def _of_entries(
+    desk: Desk, record: JobRecord, entries: Sequence[ScheduleRecord], after: datetime, count: int
+) -> JsonObject:
+    rules = [(rule, entry) for entry in entries if (rule := desk.engine.rules.of(entry)) is not None]
     described = "; ".join(desk.kinds.describe(e.spec) for e in entries)
-    return _answer([rule for rule in rules if rule is not None], described, after, count)
+    why = _why_none(record, entries)
+    return _answer([_Source(r, e.spec, e.schedule_id) for r, e in rules], described, after, count, why)
 
 
 def _answer(

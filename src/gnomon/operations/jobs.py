@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from gnomon.core.errors import Conflict, Problem, UsageError
 from gnomon.core.model import Job
@@ -45,7 +46,7 @@ def show_job(desk: Desk, job_id: str) -> JsonObject:
     return desk.store.read(work)
 
 
-Seen = Callable[[JsonObject | None], None]
+Seen: TypeAlias = "Callable[[JsonObject | None], None]"
 """Is given an object as it is right before a change of it; raises if the caller has not seen it so."""
 
 
@@ -119,32 +120,28 @@ def retire_job(desk: Desk, job_id: str) -> None:
 
 def pause_job(desk: Desk, job_id: str, reason: str | None = None) -> JsonObject:
     """It makes no scheduled runs until it is resumed; fires that pass meanwhile are skips. Idempotent."""
-
-    def work(tx: Transaction) -> None:
-        now = desk.clock.now()
-        record = find_job(tx, job_id)
-        if record.paused_at is None:
-            paused = replace(record, paused_at=now, paused_by=desk.actor, pause_reason=reason)
-            set_firing(tx, desk.planner, record, paused, now)
-            desk.audit(tx, "job.pause", job_id, after=reason)
-
-    desk.store.write(work)
+    desk.store.write(lambda tx: set_paused(desk, tx, find_job(tx, job_id), True, reason))
     return show_job(desk, job_id)
 
 
 def resume_job(desk: Desk, job_id: str) -> JsonObject:
     """It fires again from now on. Idempotent."""
-
-    def work(tx: Transaction) -> None:
-        now = desk.clock.now()
-        record = find_job(tx, job_id)
-        if record.paused_at is not None:
-            active = replace(record, paused_at=None, paused_by=None, pause_reason=None, failure_streak=0)
-            set_firing(tx, desk.planner, record, active, now)
-            desk.audit(tx, "job.resume", job_id)
-
-    desk.store.write(work)
+    desk.store.write(lambda tx: set_paused(desk, tx, find_job(tx, job_id), False))
     return show_job(desk, job_id)
+
+
+def set_paused(desk: Desk, tx: Transaction, record: JobRecord, paused: bool, reason: str | None = None) -> bool:
+    """Pause or resume a job; returns False if it is so already."""
+    if (record.paused_at is not None) == paused:
+        return False
+    now = desk.clock.now()
+    if paused:
+        changed = replace(record, paused_at=now, paused_by=desk.actor, pause_reason=reason)
+    else:
+        changed = replace(record, paused_at=None, paused_by=None, pause_reason=None, failure_streak=0)
+    set_firing(tx, desk.planner, record, changed, now)
+    desk.audit(tx, "job.pause" if paused else "job.resume", record.job_id, after=reason)
+    return True
 
 
 def delete_job(desk: Desk, job_id: str) -> int:
