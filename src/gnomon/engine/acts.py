@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Ended
 from gnomon.core.deliveries import Delivery, Report, Rest
+from gnomon.core.records import RunRecord, SkipRecord
 
 
 @dataclass(slots=True)
@@ -18,6 +19,7 @@ class Acts:
         cancel, forget: (executor name, run id, attempt number).
         stillborn: ends of attempts that could not even be described to an executor.
         log: lines for the service log: (level, text).
+        over: runs that ended in this step, items among them. skipped: fires that made no run.
         paused: why jobs were paused in this step, by job.
         send: messages that are due. reports: what became of earlier ones, now kept.
         started_up: the runs of a node's start were made.
@@ -30,6 +32,8 @@ class Acts:
     forget: list[tuple[str, str, int]] = field(default_factory=list)
     stillborn: list[Ended] = field(default_factory=list)
     log: list[tuple[int, str]] = field(default_factory=list)
+    over: list[RunRecord] = field(default_factory=list)
+    skipped: list[SkipRecord] = field(default_factory=list)
     paused: dict[str, str] = field(default_factory=dict)
     send: list[Delivery] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)

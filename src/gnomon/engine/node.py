@@ -67,7 +67,8 @@ class Inbox:
 class Node:
     """The services of one scheduler process and the order in which they are asked.
 
-    `dead_nodes` tells which registered nodes are known to be gone (their lock file is free).
+    `dead_nodes` tells which registered nodes are known to be gone (their lock file is free). `observe` is told what
+    each step did, once it is durable.
     """
 
     context: Context
@@ -78,6 +79,7 @@ class Node:
     record: NodeRecord
     dead_nodes: Callable[[Collection[NodeRecord]], Collection[str]] = lambda nodes: ()
     wake: Callable[[], None] = lambda: None
+    observe: Callable[[Acts], None] = lambda acts: None
     inbox: Inbox = field(init=False)
     elector: Elector = field(init=False)
     planner: Planner = field(init=False)
@@ -137,6 +139,7 @@ class Node:
         if acts.started_up:
             self.startup_pending = False
         self.performer.perform(acts)
+        self._observed(acts)
         self.notifier.act(now, self.elector.leading, acts)
         if self.elector.leading and self.context.settings.housekeeping:
             self._clean(now)
@@ -169,6 +172,13 @@ class Node:
         self.notifier.step(tx, now, leads, acts)
         self._collect_cancels(tx, acts)
         return acts
+
+    def _observed(self, acts: Acts) -> None:
+        """Whoever counts along must not keep jobs from running."""
+        try:
+            self.observe(acts)
+        except Exception:
+            logger.exception("what was done could not be counted")
 
     def _clean(self, now: datetime) -> None:
         """Housekeeping; it may fail (a log that cannot be removed) without keeping jobs from running."""

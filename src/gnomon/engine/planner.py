@@ -75,6 +75,7 @@ class Planner:
         skips = [_skip(entry, s, now) for entry, plan in plans.values() for s in plan.skips]
         if skips:
             tx.insert_skips(skips)
+            acts.skipped += skips
             decided = [(jobs[entry.job_id].job, plan) for entry, plan in plans.values() if entry.job_id in jobs]
             Alerting(self.context).missed(tx, decided, now, acts)
         ended = [run for entry, plan in plans.values() if plan.replace for run in _cancel_active(tx, entry.job_id, now)]
