@@ -49,6 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/short":
             self._answer(200, b"half", length=1_000_000)
             self.close_connection = True
+        elif self.path.startswith("/signed") and self.command == "HEAD":
+            self._answer(403)
         elif self.path.startswith("/to?"):
             self._answer(302, Location=self.path[4:])
         elif self.path in self.server.files:

@@ -102,6 +102,8 @@ def read(arguments: JsonObject, checks: Checks) -> dict[str, Json]:
     if operation is None:
         return canonical
     canonical["operation"] = operation
+    if operation in ("delete", "rmdir") and not checks.filled:
+        canonical["path"] = _without_slash(canonical.get("path"))
     _demand(canonical, found, operation, checks)
     _check_content(canonical, found, checks)
     return canonical
@@ -153,6 +155,14 @@ def _demand(canonical: JsonObject, found: JsonObject, operation: str, checks: Ch
             checks.problem("missing_key", f"`{operation}` needs `{key}`", key, hint)
 
 
+def _without_slash(path: Json) -> Json:
+    """A path as the job file has it, without slashes at its end: on the worker one means that a parameter was empty."""
+    if not isinstance(path, str) or path.lower().startswith(("http://", "https://")):
+        return path
+    head, mark, rest = path.rpartition("://")
+    return f"{head}{mark}{rest.rstrip('/')}" if rest.strip("/") else path
+
+
 def _check_content(canonical: dict[str, Json], found: Mapping[str, tuple[str, Json]], checks: Checks) -> None:
     content, encoding = canonical.get("content"), canonical.get("encoding", "utf-8")
     if not isinstance(encoding, str) or checks.is_open(content) or checks.is_open(encoding) or checks.problems:
@@ -167,6 +177,9 @@ def _check_content(canonical: dict[str, Json], found: Mapping[str, tuple[str, Js
 
 
 def _place(value: Json, key: str, checks: Checks) -> Json:
+    if isinstance(value, str) and re.match(r"file:/(?!/)", value):
+        checks.problem("bad_value", f"{value!r:.120}: a file URL has three slashes", key, "write the path alone")
+        return value
     if isinstance(value, str) and checks.is_open(value):
         return value
     if not isinstance(value, str):

@@ -43,9 +43,9 @@ def fsspec_place(url: str, options: Mapping[str, Any], roots: Roots) -> FsspecPl
         raise refused("http inside a chain", shown(url), "copy the file here first")
     if roots.paths:
         _check_roots(url, scheme, options)
-    host = urlsplit(url).hostname
-    if scheme in BY_HOST and host is not None:
-        asyncio.run(gate_of_worker().addresses(host, urlsplit(url).port or BY_HOST[scheme]))
+    for host in (urlsplit(url).hostname, options.get("host")) if scheme in BY_HOST else ():
+        if host:
+            asyncio.run(gate_of_worker().addresses(str(host), urlsplit(url).port or BY_HOST[scheme]))
     held = Held()
     fresh = {**options, "skip_instance_cache": True}  # workers stay: what an attempt knew must not answer the next
     try:
@@ -120,7 +120,7 @@ class FsspecPlace:
 
     def delete(self, recursive: bool, only_dir: bool = False) -> None:
         if self._fs.isdir(self._path):
-            if self._fs._strip_protocol(self._path).strip("/") == "":
+            if self._fs._strip_protocol(self._path).strip("/") == "" or _is_bucket(self.shown):
                 raise TaskFailed("protected_path", f"{self.shown} is all there is: not touched")
             self._fs.rm(self._path, recursive=True) if recursive else self._fs.rmdir(self._path)
         elif only_dir:
@@ -161,6 +161,12 @@ class FsspecPlace:
             file.close()
         with suppress(Exception):
             self._fs.rm_file(self._path)
+
+
+def _is_bucket(url: str) -> bool:
+    """Whether a URL names all that a store has under one name, such as `s3://bucket`."""
+    parts = urlsplit(url)
+    return "::" not in url and parts.scheme != "memory" and parts.path.strip("/") == ""
 
 
 def _facts(info: Mapping[str, Any]) -> Facts:

@@ -42,7 +42,7 @@ class HttpPlace:
 
     def facts(self) -> Facts | None:
         response = self._run(self._ask("HEAD"))
-        if response.status_code in (405, 501):
+        if response.status_code >= 400:  # many servers, and all signed URLs, know GET only
             response = self._run(self._ask("GET"))
         if response.status_code in (404, 410):
             return None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from gnomon.core.values import Json
 
 from .file_places import CHUNK, Facts, Sending
-from .file_spots import Roots, Spot, make_parents, roots_of_worker, spot
+from .file_spots import Roots, Spot, check_tree, make_parents, roots_of_worker, spot
 from .performing import TaskFailed
 
 __all__ = ["LocalPlace", "roots_of_worker"]
@@ -99,6 +99,7 @@ class LocalPlace:
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self.shown)
                 os.unlink(here.name, dir_fd=here.fd)
             elif recursive:
+                check_tree(here.real, self.shown)
                 shutil.rmtree(here.name, dir_fd=here.fd)
             else:
                 os.rmdir(here.name, dir_fd=here.fd)
@@ -152,6 +153,7 @@ class LocalPlace:
         """Refuse what nobody means to lose."""
         with spot(self.path, self.roots, follow=False) as here:
             self.roots.protect(here.real, self.shown)
+            check_tree(here.real, self.shown)
 
     def rename_to(self, target: LocalPlace, how: Sending) -> bool:
         """Move in one step. False: the two are on different file systems.
@@ -180,6 +182,8 @@ class LocalPlace:
             except OSError as error:
                 if error.errno == errno.EXDEV:
                     return False
+                if error.errno == errno.EINVAL:
+                    raise TaskFailed("same_place", f"{target.shown} is inside of {self.shown}") from None
                 raise
             other.sync()
             one.sync()
@@ -253,7 +257,7 @@ def _rights(fd: int, mode: int | None, old: os.stat_result | None) -> None:
         with suppress(OSError):  # only root may give a file away
             os.fchown(fd, old.st_uid, old.st_gid)
     if mode is not None or old is not None:
-        os.fchmod(fd, mode if mode is not None else stat.S_IMODE(old.st_mode if old else 0))
+        os.fchmod(fd, mode if mode is not None else (old.st_mode if old else 0) & 0o777)  # no new content with setuid
 
 
 def _into_place(here: Spot, draft: str, overwrite: bool, shown: str) -> None:

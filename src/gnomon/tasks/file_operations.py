@@ -267,6 +267,7 @@ def _move(arguments: Mapping[str, Json], work: Work) -> Result:
         source.protect()
     facts = source.facts() or _none(source)
     if facts.is_dir:
+        _check_movable(source)
         result = _copy_tree(source, target, how, {"recursive": True})
     else:
         result = _copy_file(source, target, how, facts)
@@ -274,8 +275,20 @@ def _move(arguments: Mapping[str, Json], work: Work) -> Result:
     return said | result
 
 
+def _check_movable(source: Place) -> None:
+    """Refuse to move what a copy would not be the same as, before anything is done."""
+    for name, facts in source.entries(recursive=True):
+        if facts.kind not in ("file", "directory"):
+            hint = "copy the directory, then delete it, if that may be lost"
+            text = f"{source.shown} has a {facts.kind}, {name}, which another file system does not get: {hint}"
+            raise TaskFailed("operation_unsupported", text)
+
+
 def _delete(arguments: Mapping[str, Json], work: Work) -> Result:
     place = _place(arguments, "path", work)
+    if arguments.get("recursive") is True and str(arguments["path"]).rpartition("/")[2] in ("", ".", ".."):
+        text = f"{place.shown}: the last name of the path is empty or made of dots (an empty parameter?): not touched"
+        raise TaskFailed("protected_path", text)
     place.delete(arguments.get("recursive") is True, only_dir=arguments["operation"] == "rmdir")
     return {"path": place.shown, "deleted": True}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from .performing import TaskFailed
 
 SETTING = "GNOMON_FILE_ROOTS"
+MOUNTS = "/proc/self/mountinfo"
 MOST_LINKS = 40
 _DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -32,14 +34,33 @@ class Roots:
             raise TaskFailed("outside_roots", f"{given}{where} is outside {SETTING} of this worker")
 
     def protect(self, real: str, given: str) -> None:
-        """Refuse what nobody means to lose: `/`, the home directory, a root, and everything above one.
+        """Refuse what nobody means to lose: `/`, the home and the working directory, a root, and what is above one.
 
         Raises:
             TaskFailed: `protected_path`.
         """
-        kept = ["/", os.path.realpath(os.path.expanduser("~")), *self.paths]
+        kept = ["/", os.path.realpath(os.path.expanduser("~")), os.getcwd(), *self.paths]
         if any(within(path, real) for path in kept):
-            raise TaskFailed("protected_path", f"{given} is /, the home directory, a root, or above one: not touched")
+            what = "/, the home directory, the working directory, a root, or above one"
+            raise TaskFailed("protected_path", f"{given} is {what}: not touched")
+
+
+def check_tree(real: str, given: str) -> None:
+    """Refuse a directory that is not to go as a whole: another file system is mounted in it.
+
+    Raises:
+        TaskFailed: `protected_path`.
+    """
+    for mount in _mounts():
+        if within(mount, real):
+            raise TaskFailed("protected_path", f"{given}: a file system is mounted at {mount}: not touched")
+
+
+def _mounts() -> Iterator[str]:
+    """Where file systems are mounted (proc(5), mountinfo)."""
+    with suppress(OSError), open(MOUNTS, encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            yield re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4])
 
 
 def roots_of_worker(environment: Mapping[str, str]) -> Roots:

@@ -12,6 +12,7 @@ from gnomon.core.secrets import is_reference
 from gnomon.core.substitution import references_in
 from gnomon.core.values import Json, JsonObject
 
+_OF_THE_JOB = ("timeout", "restarts", "retries", "retry", "schedule", "parameters", "depends_on", "for_each", "pool")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LINE_BREAK = re.compile(r"[\r\n\0]")
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -62,6 +63,8 @@ class Checks:
             if name not in known:
                 near = difflib.get_close_matches(key, [*known, *spellings], n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+                if not prefix and key in _OF_THE_JOB:
+                    hint = f"`{key}` belongs to the job: write it beside `task`, not in it"
                 self.problem("unknown_key", f"{self.what} has no key {key!r}", prefix + key, hint)
             elif value is None:
                 continue

@@ -70,6 +70,8 @@ def problem(error: BaseException) -> str | None:
         if isinstance(seen, ssl.SSLCertVerificationError):
             return seen.verify_message or str(seen)
         if isinstance(seen, ssl.SSLError) and not isinstance(seen, ssl.SSLWantReadError | ssl.SSLWantWriteError):
-            return str(seen.reason or seen).replace("_", " ").lower()
+            said = str(seen.reason or seen).replace("_", " ").lower()
+            plain = said in ("wrong version number", "record layer failure", "http request")
+            return f"{said} (does the server speak TLS at this port?)" if plain else said
         seen = seen.__cause__ or seen.__context__ if seen is not None else None
     return None

@@ -167,3 +167,12 @@ def test_references_and_secrets_are_left_alone_everywhere() -> None:
 def test_a_line_for_lists_shows_neither_password_nor_query() -> None:
     assert HTTP.describe({"url": "https://me:secret@h/p?token=t", "method": "PUT"}) == "PUT https://h/p?…"
     assert HTTP.describe({"url": URL + "x" * 500})[-1] == "…"
+
+
+def test_keys_of_the_job_belong_beside_the_task() -> None:
+    with pytest.raises(UsageError) as caught:
+        HTTP.validate({"url": "http://h/", "timeout": 5, "retries": 2, "expect": {"timeout": 3}})
+    hints = {problem.key: problem.hint for problem in caught.value.problems}
+    assert "beside `task`" in hints["timeout"]
+    assert "beside `task`" in hints["retries"]
+    assert "beside `task`" not in hints["expect.timeout"]

@@ -144,3 +144,9 @@ def test_who_is_cancelled_leaves_no_connection(server: HttpServer) -> None:
         await asyncio.to_thread(until, lambda: not server.active, "the server sees that nobody listens")
 
     asyncio.run(attempt())
+
+
+def test_a_server_without_tls_is_told_from_a_bad_certificate(server: HttpServer) -> None:
+    failure = failed({"url": server.url.replace("http:", "https:")})
+    assert failure.task_code == "tls_failed"
+    assert "does the server speak TLS" in failure.message
