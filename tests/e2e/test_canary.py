@@ -11,6 +11,7 @@ import subprocess
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def echo() -> Iterator[str]:
     server.server_close()
 
 
+@cache
 def spellings() -> dict[str, bytes]:
     """What must not be found. Of base64, the part that is the same whatever stands around it."""
     raw = CANARY.encode()

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,7 @@ from gnomon.core.values import Json
 from tests.support.postgres import PASSWORD, postgres
 from tests.support.service import Site, site, until
 
+KILLED = "select pg_sleep(301)"
 SLOW = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
 
 
@@ -38,6 +44,59 @@ def test_a_timeout_stops_the_statement_on_the_server(place: Site) -> None:
     runs = run_file(place, "slow.json", {"jobs": jobs}, 1)
     assert runs["slow"]["error"]["code"] == "timed_out"
     until(lambda: not server.busy_with("'timeout-e2e'"), "the server has stopped too")
+
+
+@pytest.mark.slow
+def test_nothing_half_done_is_left_by_a_timeout_or_by_a_kill(place: Site) -> None:
+    server = postgres()
+    server.rows("drop table if exists half; create table half (n int)")
+    file = place.root / "half.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("create table half (n int)")
+    connection.close()
+    slow = f"insert into half {SLOW}"
+    postgresql = {
+        "type": "sql",
+        "url": server.url(),
+        "statements": ["insert into half values (1)", "select pg_sleep(300)"],
+    }
+    sqlite = {"type": "sql", "url": f"sqlite:///{file}", "statements": ["insert into half values (1)", slow]}
+    jobs = [
+        {"job_id": "timeout-postgresql", "timeout": 1, "task": postgresql},
+        {"job_id": "timeout-sqlite", "timeout": 1, "task": sqlite},
+        {
+            "job_id": "kill",
+            "on_lost": "fail",
+            "task": {**postgresql, "statements": [*postgresql["statements"][:1], KILLED]},
+        },
+    ]
+    place.write("half.json", {"jobs": jobs})
+    with place.root.joinpath("answer.json").open("wb") as answer:
+        command = [sys.executable, "-m", "gnomon", "run", str(place.jobs / "half.json"), "--json"]
+        running = subprocess.Popen(command, env=place.environment(), cwd=place.root, stdout=answer)
+    until(lambda: server.busy_with(KILLED), "the statement is at work")
+    ((worker,),) = server.rows("select client_port from pg_stat_activity where query = %s", KILLED)
+    os.kill(owner_of(int(str(worker))), signal.SIGKILL)
+    assert running.wait(30) == 1
+    runs = {run["job_id"]: run for run in json.loads((place.root / "answer.json").read_bytes())["runs"]}
+    assert [runs[job["job_id"]]["error"]["code"] for job in jobs][:2] == ["timed_out"] * 2
+    assert runs["kill"]["state"] == "failed"
+    until(lambda: not server.busy_with("pg_sleep(300)") and not server.busy_with(KILLED), "the server has stopped too")
+    assert server.rows("select * from half") == []
+    connection = sqlite3.connect(file)
+    assert connection.execute("select count(*) from half").fetchall() == [(0,)]
+    connection.close()
+
+
+def owner_of(port: int) -> int:
+    """The process that holds the socket bound to this port (proc_pid_net(5))."""
+    table = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    inode = next(f[9] for f in map(str.split, table) if int(f[1].split(":")[1], 16) == port and f[9] != "0")
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.readlink(link) == f"socket:[{inode}]":
+                return int(link.parts[2])
+    raise AssertionError(f"nobody has port {port}")
 
 
 def test_a_timeout_stops_sqlite_without_waiting_for_the_kill(place: Site) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
@@ -116,11 +116,22 @@ def item(run: Mapping[str, Any]) -> str:
 
 @command(app, "show")
 def show(session: Session, run: Id) -> None:
-    """One run with all its attempts."""
+    """One run with all its attempts, and what people were told of it."""
     from gnomon.operations.runs import show_run
+    from gnomon.operations.telling import alerts_of_run
 
     with session.desk() as desk:
-        print_run(session, cast(dict[str, Any], show_run(desk, run)))
+        shown_run = cast(dict[str, Any], show_run(desk, run))
+        print_run(session, {**shown_run, "alerts": alerts_of_run(desk, shown_run["id"])})
+
+
+def _alerts(alerts: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    from gnomon.operations.telling import told_sentence
+
+    return {
+        "alert" if n == 0 else f"alert {n + 1}": f"{told_sentence(a)}; `gnomon alerts show {a['id']}`"
+        for n, a in enumerate(alerts)
+    }
 
 
 def print_run(session: Session, run: Mapping[str, Any]) -> None:
@@ -129,10 +140,12 @@ def print_run(session: Session, run: Mapping[str, Any]) -> None:
         print_json(run)
         return
     times = {name: local_time(run[f"{name}_at"], session.zone) for name in ("due", "queued", "started", "finished")}
+    used = run["configuration"]
     print_fields(
         {
             "run": run["id"],
             "job": f"{run['job_id']} (version {run['definition_version']})",
+            "configuration": used and f"{used['name']} (version {used['version']})",
             "state": state_text(run["state"]),
             "error": "" if run["error"] is None else f"{run['error']['message']} [{run['error']['code']}]",
             "reason": run["reason"],
@@ -151,6 +164,7 @@ def print_run(session: Session, run: Mapping[str, Any]) -> None:
             "item": f"{run['index']} of run {run['parent_id']}: {shown(run['item'])}" if run["parent_id"] else "",
             "flow": run["flow_id"],
             "next attempt": local_time(run["next_attempt_at"], session.zone) if run["state"] == "retry_wait" else "",
+            **_alerts(run.get("alerts", ())),
             "times are in": session.settings.timezone,
         }
     )
