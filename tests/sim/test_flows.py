@@ -212,3 +212,35 @@ def test_flows_of_more_than_one_job_are_listed_newest_first(scheduler: VirtualSc
 def test_what_is_no_flow_is_said(scheduler: VirtualScheduler) -> None:
     with pytest.raises(NotFound):
         show_flow(scheduler._desk, "nothing")
+
+
+def test_a_join_does_not_wait_for_a_root_that_is_gone() -> None:
+    scheduler = VirtualScheduler()
+    for root in "ab":
+        scheduler.add_job(root, task=TRUE)
+    scheduler.add_job("join", depends_on=["a", "b"], task=TRUE)
+    scheduler.add_job("below", depends_on=["join"], task=TRUE)
+    scheduler.run("a")
+    assert scheduler.runs("join")[0].state is State.WAITING
+    scheduler.remove_job("b")
+    (join,), (below,) = scheduler.runs("join"), scheduler.runs("below")
+    assert (join.state, join.reason, below.state) == (State.SKIPPED, "upstream_failed", State.SKIPPED)
+    assert join.error is not None
+    assert "upstream b is not in its source any more" in join.error.message
+    scheduler.run("a")
+    assert {run.state for run in scheduler.runs("join")} == {State.SKIPPED}, "nor does one that begins later"
+
+
+def test_removing_a_job_in_the_middle_of_its_flow_lets_the_flow_end() -> None:
+    """A run keeps the definition it was made with."""
+    scheduler = VirtualScheduler()
+    scheduler.add_job("a", task=TRUE)
+    scheduler.add_job("b", task=TRUE, depends_on=["a"])
+    scheduler.add_job("c", task=TRUE, depends_on=["b"])
+    scheduler.when("a", takes=60)
+    scheduler.run("a")
+    scheduler.remove_job("b")
+    scheduler.add_job("c", task={"type": "command", "command": ["false"]})
+    scheduler.advance(minutes=5)
+    assert [(run.job_id, run.state) for run in scheduler.runs() if run.state is not State.SUCCEEDED] == []
+    assert [spec.arguments["command"] for spec in scheduler.started if spec.job_id == "c"] == [["true"]]

@@ -91,11 +91,14 @@ def next_(
             raise
         raise _neither(what, error, session) from None
     if session.json:
-        print_json({"fires": answer["fires"], "removed": answer["removed"]})
+        print_json({"fires": answer["fires"], "removed": answer["removed"], "why": answer["why"]})
         return
-    print(plain(answer["description"]))
+    if answer["description"]:
+        print(plain(answer["description"]))
     if not answer["fires"]:
-        print("no fires")
+        print(f"no fires: {plain(answer['why'] or 'it names none')}")
+    elif answer["why"]:
+        print(plain(answer["why"]))
     fires = sorted(answer["fires"] + answer["removed"], key=lambda fire: datetime.fromisoformat(fire["at"]))
     rows = [(_local(fire["local"]), fire["at"], fire["note"] or "") for fire in fires]
     if len(rows) > 1000:  # a table is laid out as a whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -52,10 +52,16 @@ def backfill(
     with session.desk() as desk:
         zone = load_zone(job_zone(desk, job))
         since, until = _moment(session, from_, "--from", zone).at, _moment(session, to, "--to", zone).end
+        if since > session.now:
+            text = f"{from_!r} lies ahead: only fire times that have passed are made good for"
+            raise usage("backfill_range", text, key="--from", hint="give an earlier time; what comes is fired anyway")
+        if until <= since:
+            text = f"the range ends ({local_time(until, zone)}) before it begins ({local_time(since, zone)})"
+            raise usage("backfill_range", text, key="--to", hint="give a later end")
         wish = Wish(job, since, until, schedule, concurrency, again, reverse, dict(values))
         answer = cast(dict[str, Any], make(desk, wish, dry_run=True))
         if answer["fires"] and not dry_run:
-            confirm(f"make {len(answer['fires'])} runs of {job}", yes, otherwise="nothing was made")
+            confirm(f"make {_runs(answer['fires'])} of {job}", yes, otherwise="nothing was made")
             answer = cast(dict[str, Any], make(desk, wish))
     if session.json:
         print_json(answer)
@@ -79,6 +85,10 @@ def _tell(session: Session, answer: Mapping[str, Any], zone: ZoneInfo) -> None:
         print_table((f"fire time ({zone.key})", "schedule", "run"), rows, optional=("run",))
     if len(fires) > len(shown):
         print(f"… and {len(fires) - len(shown)} more")
-    there = f"; {answer['there']} have a run already" if answer["there"] else ""
-    done = "would be made" if answer["dry_run"] else "are made"
-    print(f"{len(fires)} runs {done}{there}" if fires else f"nothing to make{there}")
+    there = f"; {answer['there']} {'has' if answer['there'] == 1 else 'have'} a run already" if answer["there"] else ""
+    done = "would be made" if answer["dry_run"] else "is made" if len(fires) == 1 else "are made"
+    print(f"{_runs(fires)} {done}{there}" if fires else f"nothing to make{there}")
+
+
+def _runs(fires: Sequence[object]) -> str:
+    return f"{len(fires)} run{'s' * (len(fires) != 1)}"

@@ -175,6 +175,8 @@ def _follow(session: Session, desk: Desk, started: dict[str, Any]) -> int:
         print_json(run)
     took = f" after {seconds(run['duration_s'])}" if run["duration_s"] is not None else ""
     session.tell(f"{run['state']}{took}" + (f": {_error(run)}" if run["state"] != "succeeded" else ""))
+    if run.get("items"):
+        session.tell(f"`gnomon runs list --parent {run_id}` shows its items")
     return 0 if run["state"] == "succeeded" else 1
 
 

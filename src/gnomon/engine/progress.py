@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -36,6 +36,7 @@ class Progress:
         todo, over = list(ended), list[RunRecord]()
         while todo:
             todo += self.fanout.settle(tx, todo, now, acts)
+            acts.over += [run for run in todo if run.state in FINAL]
             todo = [run for run in todo if run.parent_id is None]  # nobody waits for an item but its parent
             over += todo
             self._streaks(tx, todo, now, acts)
@@ -71,6 +72,9 @@ class Progress:
                     changes.append(lifecycle.fail(run, now, judgement.reason, judgement.text))
                 case Verdict.NEVER:
                     changes.append(lifecycle.skip(run, now, judgement.reason, judgement.text))
+                case Verdict.WAIT if not own and (gone := _gone(tx, job, newest.keys())) is not None:
+                    text = f"upstream {gone} is not in its source any more and has no run here"
+                    changes.append(lifecycle.skip(run, now, "upstream_failed", text))
                 case Verdict.WAIT:
                     if run.waiting_for != judgement.text:
                         changes.append(replace(run, waiting_for=judgement.text))
@@ -111,3 +115,10 @@ def _released(run: RunRecord, job: Job, now: datetime) -> RunRecord:
     if job.start_deadline_s is None:
         return replace(released, deadline_at=None)
     return replace(released, deadline_at=now + timedelta(seconds=job.start_deadline_s))
+
+
+def _gone(tx: Transaction, job: Job, inside: Collection[str]) -> str | None:
+    """An upstream that has no run in the flow and never will have one anywhere."""
+    missing = [d.job for d in job.depends_on if d.job not in inside]
+    known = tx.jobs_by_id(missing) if missing else {}
+    return next((name for name in missing if name not in known or known[name].retired_at is not None), None)

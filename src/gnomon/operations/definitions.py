@@ -15,7 +15,10 @@ from gnomon.core.planning import first_cursor, wake_at
 from gnomon.core.ports import Transaction
 from gnomon.core.records import JobRecord, ScheduleRecord, Source
 from gnomon.core.rules import Rule, ScheduleSpec
+from gnomon.core.states import State
+from gnomon.engine.acts import Acts
 from gnomon.engine.planner import UNREADABLE, Planner, idle_reason, settle, wake_entry
+from gnomon.engine.progress import Progress
 
 
 def upsert(tx: Transaction, planner: Planner, job: Job, source: Source, now: datetime) -> JobRecord:
@@ -44,6 +47,9 @@ def retire(tx: Transaction, planner: Planner, record: JobRecord, now: datetime) 
     closed = [_close(tx, planner, record, entry, now) for entry in entries]
     tx.update_job(replace(record, retired_at=now, updated_at=now))
     tx.put_schedules([replace(e, due_at=None) for e in closed])
+    below = tx.downstream([record.job_id]).get(record.job_id, ())
+    waiting = [run for job_id in below for run in tx.active_runs(job_id) if run.state is State.WAITING]
+    Progress(planner.context).step(tx, waiting, now, Acts())  # what waits for it in vain is told so
 
 
 def set_firing(tx: Transaction, planner: Planner, record: JobRecord, changed: JobRecord, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
@@ -20,6 +21,7 @@ from .context import Desk
 from .files import GUARD
 from .nodes import list_nodes
 from .settings import Settings, database_file
+from .telling import undelivered
 from .views import problem_view
 
 _LATE = timedelta(seconds=60)
@@ -97,6 +99,7 @@ def database_findings(
             yield _writable(path)
             yield from _scheduler_findings(desk)
             yield from _guard_findings(desk)
+            yield from _watched_findings(desk, settings.jobs_dir)
     except GnomonError as error:
         yield from_error("database", error)
         if found is not None and found != head:
@@ -147,17 +150,32 @@ def _guard_findings(desk: Desk) -> Iterator[Finding]:
         yield Finding("guard", Level.FAIL, f"missing job files are not believed to be gone: {guard}", hint)
 
 
+def _watched_findings(desk: Desk, named: Path) -> Iterator[Finding]:
+    """Files that a scheduler watches in another place than the settings name here."""
+    files = [f for f in desk.store.read(lambda reader: reader.files()) if not Path(f.path).is_relative_to(named)]
+    if not files:
+        return
+    bad = [f.path for f in files if not f.ok]
+    count = f"{len(files)} file{'s' * (len(files) != 1)}"
+    text = f"the scheduler last saw {count} in {os.path.commonpath([os.path.dirname(f.path) for f in files])}"
+    hint = "`gnomon jobs files` tells what is wrong" if bad else ""
+    more = f"; {len(bad)} of them are broken" if bad else ""
+    yield Finding("watched files", Level.FAIL if bad else Level.OK, text + more, hint)
+
+
 def jobs_finding(settings: Settings, jobs: int, problems: Sequence[Problem]) -> Finding:
     """The jobs directory, as `validate` sees it."""
     path = settings.jobs_dir
     if not path.exists():
         named = settings.values["jobs_dir"].source != "default"
-        hint = "make it, or name another one with --jobs-dir"
-        return Finding("job files", Level.FAIL if named else Level.WARN, f"{path} does not exist", hint)
+        if not named:
+            text = f"{path}, the default, does not exist: nothing is read from files unless --jobs-dir names others"
+            return Finding("job files", Level.OK, text)
+        return Finding("job files", Level.FAIL, f"{path} does not exist", "make it, or name another with --jobs-dir")
     if problems:
-        text = f"{path}: {len(problems)} problems, {jobs} good jobs"
+        text = f"{path}: {len(problems)} problem{'s' * (len(problems) != 1)}, {jobs} good job{'s' * (jobs != 1)}"
         return Finding("job files", Level.FAIL, text, "", problems)
-    return Finding("job files", Level.OK, f"{path}: {jobs} jobs, all good")
+    return Finding("job files", Level.OK, f"{path}: {jobs} job{'s' * (jobs != 1)}, all good")
 
 
 def zone_finding(versions: tuple[str | None, str | None]) -> Finding:
@@ -170,8 +188,10 @@ def zone_finding(versions: tuple[str | None, str | None]) -> Finding:
     return Finding("time zones", Level.OK, text)
 
 
-def alert_findings(settings: Settings) -> Iterator[Finding]:
-    """Channels, and what they lack."""
+def alert_findings(
+    settings: Settings, open_desk: Callable[[], AbstractContextManager[Desk]] | None = None
+) -> Iterator[Finding]:
+    """Channels, what they lack, and what did not arrive."""
     alerts = settings.alerts
     for name, channel in alerts.channels.items():
         said = f"{channel.kind.name}: {channel.kind.describe(channel.arguments)}"
@@ -185,6 +205,13 @@ def alert_findings(settings: Settings) -> Iterator[Finding]:
     if not alerts.channels:
         hint = "declare a channel: [alerts.NAME] in gnomon.toml"
         yield Finding("alerts", Level.OK, "nobody is told when a job fails", hint)
+    path = database_file(settings.db)
+    if open_desk is None or path is None or not path.exists():
+        return
+    with contextlib.suppress(GnomonError), open_desk() as desk:  # `database_findings` says what is wrong with it
+        for name, lost, text in undelivered(desk):
+            hint = f"`gnomon alerts test {name}` tries it" if name in alerts.channels else ""
+            yield Finding(f"alerts to {name}", Level.FAIL if lost else Level.WARN, text, hint)
 
 
 def machine_findings(settings: Settings) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gnomon.core import lifecycle
-from gnomon.core.errors import Conflict, Problem
+from gnomon.core.errors import Conflict, NotFound, Problem
 from gnomon.core.fanout import PARENTS
 from gnomon.core.flows import closure, newest_of
 from gnomon.core.ports import Reader, Transaction
@@ -120,7 +120,13 @@ def cancel_all(desk: Desk, tx: Transaction, runs: Sequence[RunRecord]) -> None:
 
 
 def _find(reader: Reader, name: str) -> str:
-    return name if reader.flow(name) else find_run(reader, name).flow_id
+    if reader.flow(name):
+        return name
+    try:
+        return find_run(reader, name).flow_id
+    except NotFound:
+        text = f"there is no flow {name!r}, and no run of that id"
+        raise NotFound(Problem("flow_not_found", text, hint="`gnomon flows list` shows them")) from None
 
 
 def _view(reader: Reader, flow_id: str) -> JsonObject:

@@ -91,7 +91,10 @@ def run_gates(
 
 def counted(items: Mapping[State, int]) -> str:
     """How many items are in which state, in words."""
-    return f"{sum(items.values())} items: " + ", ".join(f"{count} {state}" for state, count in sorted(items.items()))
+    total = sum(items.values())
+    return f"{total} item{'s' * (total != 1)}: " + ", ".join(
+        f"{count} {state}" for state, count in sorted(items.items())
+    )
 
 
 def verdict_of_run(
@@ -104,7 +107,8 @@ def verdict_of_run(
             return f"{when} ran and succeeded: started {_lateness(run)}, took {run.duration_s or 0:.3f} s."
         case State.FAILED:
             why = f": {run.error.message}" if run.error else ""
-            return f"{when} failed{f' after {run.attempts} attempts' if run.attempts else ''}{why}."
+            tries = f" after {run.attempts} attempt{'s' * (run.attempts != 1)}" if run.attempts else ""
+            return f"{when} failed{tries}{why}."
         case State.CANCELLED:
             return f"{when} was cancelled by {run.cancel_actor or 'someone'} ({run.reason})."
         case State.SKIPPED:
@@ -148,6 +152,8 @@ def _upstreams(run: RunRecord) -> Gate:
         return Gate("upstreams are done", False, run.error.message if run.error else run.reason, run.finished_at)
     if run.reason == SKIPPED_BY_HAND:
         return Gate("not skipped by hand", False, run.error.message if run.error else "", run.finished_at)
+    if run.state is State.CANCELLED and run.queued_at is None and run.attempts == 0:
+        return Gate("upstreams are done", False, "it was cancelled while it waited", run.finished_at)
     if run.cause is not Cause.DOWNSTREAM:
         return Gate("upstreams are done", True, "it waits for none, or they are")
     if run.state is State.SKIPPED and run.reason != "deadline":

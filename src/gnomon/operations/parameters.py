@@ -22,6 +22,16 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
+_TYPE_HINTS = {
+    "string": "give a text",
+    "integer": "give a whole number, such as 3",
+    "number": "give a number, such as 2.5",
+    "boolean": "give true or false",
+    "array": """give a JSON list, such as '["a", "b"]'""",
+    "object": """give a JSON object, such as '{"a": 1}'""",
+}
+
+
 def checked_parameters(job: Job, given: Mapping[str, Json]) -> dict[str, Json]:
     """The values a run gets: what was given, and the defaults of the rest.
 
@@ -54,7 +64,7 @@ def _converted(parameter: Parameter, value: Json, problems: list[Problem]) -> Js
         if converted is not None:
             return converted
     text = f"{value!r} is not of type {parameter.type}"
-    problems.append(Problem("parameter_type", text, parameter.name, f"give a value of type {parameter.type}"))
+    problems.append(Problem("parameter_type", text, parameter.name, _TYPE_HINTS.get(parameter.type, "")))
     return value
 
 

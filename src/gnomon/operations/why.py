@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from gnomon.core.ports import Reader
@@ -18,6 +18,7 @@ from .gates import Gate, moment_gate, run_gates, skip_gates, verdict_of_run, ver
 from .lookup import find_job, find_run
 from .moments import Moment
 from .nodes import living_in, living_nodes
+from .telling import told_gates
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def _run(desk: Desk, reader: Reader, run: RunRecord) -> Explanation:
     attempts = reader.attempts([run.id]).get(run.id, ())
     alive = len(living_in(desk, reader))
     items = reader.item_counts([run.id]).get(run.id)
-    gates = run_gates(run, attempts, alive, items)
+    gates = [*run_gates(run, attempts, alive, items), *told_gates(reader, run)]
     return Explanation(verdict_of_run(run, attempts, alive, items), str(run.state), run.id, gates)
 
 
@@ -152,6 +153,10 @@ def _skip(skip: SkipRecord) -> Explanation:
 def _no_fire(desk: Desk, record: JobRecord, entries: Sequence[ScheduleRecord], moment: Moment) -> Explanation:
     gates = []
     for entry in entries:
+        beyond = _outside(desk, entry, moment)
+        if beyond is not None:
+            gate = Gate("within its start and end", False, beyond, moment.at)
+            return Explanation(f"{record.job_id} does not run then: {beyond}.", "no_fire", None, [gate])
         rule = desk.engine.rules.of(entry)
         before, after = (None, None) if rule is None else around(rule, moment.at)
         near = f"the fire before is {_local(before)}, the next {_local(after)}"
@@ -161,6 +166,20 @@ def _no_fire(desk: Desk, record: JobRecord, entries: Sequence[ScheduleRecord], m
         gates.append(Gate("the moment matches", False, "the job has no schedule", moment.at))
     verdict = f"No schedule of {record.job_id} names {rfc3339(moment.at)}, and nobody ran it then."
     return Explanation(verdict, "no_fire", None, gates)
+
+
+def _outside(desk: Desk, entry: ScheduleRecord, moment: Moment) -> str | None:
+    """Whether only its `start` or `end` keeps an entry from firing at a moment, in words."""
+    spec = entry.spec
+    if spec.start is None and spec.end is None:
+        return None
+    rule = desk.engine.rules.of(replace(entry, spec=replace(spec, start=None, end=None)))
+    fire = None if rule is None else rule.next(moment.at - timedelta(microseconds=1))
+    if fire is None or fire.at >= moment.end:
+        return None
+    early = spec.start is not None and fire.at < spec.start
+    bound = f"it starts {rfc3339(spec.start)}" if early else f"it ended {rfc3339(spec.end)}"
+    return f"{entry.schedule_id} would name {rfc3339(fire.at)}, but {bound}"
 
 
 def _undecided(desk: Desk, record: JobRecord, entry: ScheduleRecord, fire: Fire) -> Explanation:

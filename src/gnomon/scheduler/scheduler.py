@@ -20,6 +20,7 @@ from gnomon.operations import jobs as job_operations
 from gnomon.operations.building import build_job
 from gnomon.operations.context import Desk
 from gnomon.operations.settings import load_settings
+from gnomon.schedules.zones import load_zone
 
 from .asking import Asking
 from .configuring import Configuring, Contents, save_all
@@ -78,6 +79,11 @@ class Scheduler(Asking, Configuring, Deleting, Flows):
     ) -> None:
         if executor not in ("thread", "process"):
             raise usage("executor_unknown", f"executor is {executor!r}", key="executor", hint='"thread" or "process"')
+        slots: object = concurrency
+        if isinstance(slots, bool) or not isinstance(slots, int) or not 1 <= slots <= 10_000:
+            hint = "a whole number from 1 to 10000; a scheduler that is not started performs nothing"
+            raise usage("setting_invalid", f"concurrency is {concurrency!r}", key="concurrency", hint=hint)
+        load_zone(timezone, "timezone")
         flags = {"db": ":memory:" if db is None else os.fspath(db), "concurrency": concurrency, "timezone": timezone}
         settings = load_settings(flags, {}, search=False, alerts=alerts)
         self._in_memory = db is None

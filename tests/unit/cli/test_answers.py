@@ -216,6 +216,8 @@ def test_doctor(gnomon: Gnomon, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks["schedulers"]["level"] == "warn"
     assert "tz database" in checks["time zones"]["message"]
     assert {"job files", "open files", "shell", "overdue"} <= checks.keys()
+    assert checks["job files"]["level"] == "ok", "the default directory need not be there"
+    assert "does not exist" in checks["job files"]["message"]
     assert "concurrency" in gnomon("doctor", code=None).out
 
 

@@ -28,7 +28,16 @@ def test_a_flow_from_the_outside(parts: Parts, gnomon: Gnomon) -> None:
     assert gnomon("flows", "cancel", flow["id"], "--json").json["state"] == "cancelled"
     assert gnomon("flows", "cancel", flow["id"], "--json", code=2).errors[0]["code"] == "flow_over"
     assert "queued" in gnomon("flows", "retry", flow["id"]).out
-    assert gnomon("flows", "show", "nothing", "--json", code=2).errors[0]["code"] == "run_not_found"
+    assert gnomon("flows", "show", "nothing", "--json", code=2).errors[0]["code"] == "flow_not_found"
+    gates = gnomon("why", waiting["id"], "--json").json["gates"]
+    assert [gate["passed"] for gate in gates if gate["name"] == "not skipped by hand"] == [False]
+
+
+def test_what_was_cancelled_while_it_waited_has_not_waited_to_the_end(parts: Parts, gnomon: Gnomon) -> None:
+    root = gnomon("run", "clock", "--no-wait", "--json").json
+    gnomon("flows", "cancel", root["id"])
+    gates = gnomon("why", "after", "--json").json["gates"]
+    assert [gate["passed"] for gate in gates if gate["name"] == "upstreams are done"] == [False]
 
 
 def _each(parts: Parts) -> None:
@@ -41,7 +50,8 @@ def test_items_are_one_line_and_listed_by_their_parent(parts: Parts, gnomon: Gno
     run = gnomon("run", "each", "--no-wait", "--json").json
     with running(parts, jobs=None) as node:
         node.start()
-        gnomon("run", "each", "--wait", code=1)
+        said = gnomon("run", "each", "--wait", code=1).err
+        assert "gnomon runs list --parent" in said
     listed = gnomon("runs", "list", "--job", "each", "--json").json
     assert [one["items"] for one in listed] == [{"failed": 1, "succeeded": 2}] * 2
     items = gnomon("runs", "list", "--parent", run["id"], "--json").json
@@ -79,6 +89,10 @@ def test_backfill(parts: Parts, gnomon: Gnomon) -> None:
     made = gnomon(*words, "--yes", "--json").json
     assert all(fire["run_id"] for fire in made["fires"])
     assert "nothing to make; 3 have a run already" in gnomon(*words, "--yes").out
+    assert (
+        "1 run would be made"
+        in gnomon("backfill", "daily", "--from", "2026-01-05", "--to", "2026-01-05", "--dry-run").out
+    )
     assert "3 runs are made" in gnomon(*words, "--yes", "--again", "--reverse", "--concurrency", "2").out
     runs = gnomon("runs", "list", "--job", "daily", "--json").json
     assert [run["cause"] for run in runs] == ["backfill"] * 6
@@ -88,7 +102,8 @@ def test_backfill(parts: Parts, gnomon: Gnomon) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "key"),
     [
-        (["--from", "2026-01-03", "--to", "2026-01-01"], "backfill_range", "until"),
+        (["--from", "2026-01-03", "--to", "2026-01-01"], "backfill_range", "--to"),
+        (["--from", "2096-01-03", "--yes"], "backfill_range", "--from"),
         (["--from", "yesterdy"], "time_invalid", "--from"),
         (["--from", "2026-01-01", "-p", "x=1", "--yes"], "parameter_unknown", "x"),
         (["--from", "2026-01-01", "--schedule", "clock:default"], "schedule_not_found", "schedule"),
