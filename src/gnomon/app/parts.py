@@ -18,6 +18,7 @@ from gnomon.executors.logs import Logs
 from gnomon.operations.context import Desk
 from gnomon.operations.settings import Settings, state_directory
 from gnomon.operations.sightings import Sightings
+from gnomon.operations.tally import Tally
 from gnomon.schedules import Kinds
 from gnomon.stores import open_store
 from gnomon.system.clock import SystemClock, SystemEntropy
@@ -40,6 +41,7 @@ class Parts:
     directory: Path
     settings: Settings
     sightings: Sightings
+    tally: Tally
 
     def desk(self, actor: str | None = None, node_id: str = "desk") -> Desk:
         """The operations, in the name of `actor` (default: the user of this process)."""
@@ -63,6 +65,20 @@ class Parts:
 def registries() -> tuple[Kinds, TaskTypes]:
     """Schedule kinds and task types; enough to read job files."""
     return Kinds(), TaskTypeCatalogue()
+
+
+class _Stopwatch:
+    """How long the disk takes to keep a commit. Commits of one store never overlap."""
+
+    def __init__(self, clock: Clock, tally: Tally) -> None:
+        self._clock, self._tally, self._begin = clock, tally, 0.0
+
+    def at(self, point: str) -> None:
+        """Told by the store before and after."""
+        if point == "before_commit":
+            self._begin = self._clock.monotonic()
+        elif point == "after_commit":
+            self._tally.committed(self._clock.monotonic() - self._begin)
 
 
 @contextlib.contextmanager
@@ -92,10 +108,11 @@ def open_parts(settings: Settings, *, db: str | None = None, upgrade: bool = Fal
         directory = state_directory(url)
         if directory is None:
             directory = stack.enter_context(_temporary_directory())
-        store = open_store(url, clock, upgrade=upgrade)
+        tally = Tally()
+        store = open_store(url, clock, upgrade=upgrade, on_commit=_Stopwatch(clock, tally).at)
         stack.callback(store.close)
         sightings = Sightings(store)
         stack.callback(sightings.close)
         kinds, task_types = registries()
         logs = Logs(directory / "attempts")
-        yield Parts(store, clock, SystemEntropy(), kinds, task_types, logs, directory, settings, sightings)
+        yield Parts(store, clock, SystemEntropy(), kinds, task_types, logs, directory, settings, sightings, tally)

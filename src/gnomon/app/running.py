@@ -185,6 +185,7 @@ def running(
         node = Node(desk.engine, parts.store, parts.clock, parts.logs, executors, record)
         loop = Loop(node, parts.store, parts.clock)
         node.inbox.wake = loop.wake
+        node.observe = lambda acts: parts.tally.ended(acts.over, acts.skipped)
         if peers is not None:
             node.dead_nodes, loop.peers_changed = peers.dead, peers.changed
         files = None if jobs is None else FileDesk(desk, _watcher(parts, jobs))

@@ -49,7 +49,7 @@ def serve(settings: Settings, *, jobs: Path) -> int:
         signals.pulse = Pulse(manager, node.loop, parts.clock, f"node {node.node.record.node_id}").beat
         node.start()
         if web is not None:
-            web.start(node.loop.wake)
+            web.start(node)
         signals.wait(None, node)
         manager.stopping("waiting for running work")
         if node.failure is not None:

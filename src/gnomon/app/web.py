@@ -6,7 +6,8 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from gnomon.operations.context import Desk
 from gnomon.operations.settings import Settings
 
 from .parts import Parts
+from .running import Running
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -32,6 +34,8 @@ class Web:
     def __init__(self, parts: Parts, sockets: list[socket.socket]) -> None:
         self._parts, self._sockets = parts, sockets
         self._server: WebServer | None = None
+        self._stopping = threading.Event()
+        self._template = parts.desk("web")
 
     @property
     def url(self) -> str:
@@ -40,19 +44,15 @@ class Web:
         named = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
         return f"http{'s' if self._parts.settings.secure else ''}://{named}:{port}"
 
-    def start(self, changed: Callable[[], None]) -> None:
-        """Serve; returns at once. FastAPI and what it needs are imported meanwhile, in the server's thread.
-
-        Args:
-            changed: told after a request that may have changed something.
-        """
-        from gnomon.operations.access import bootstrap
+    def start(self, node: Running) -> None:
+        """Serve; returns at once. FastAPI and what it needs are imported meanwhile, in the server's thread."""
+        from gnomon.operations.bootstrap import bootstrap
         from gnomon.web.server import WebServer
 
         settings = self._parts.settings
         certificate = (settings.text("tls_certificate"), settings.text("tls_key"))
         self._server = WebServer(
-            lambda: self._application(changed),
+            lambda: self._application(node),
             self._sockets,
             certificate=certificate if settings.secure else None,
             proxies=settings.names("trusted_proxies"),
@@ -65,7 +65,8 @@ class Web:
             logger.info("dashboard and REST: sign in at %s/#token=%s", self.url, token)
 
     def stop(self) -> None:
-        """End. Idempotent."""
+        """End: streams close, then the server. Idempotent."""
+        self._stopping.set()
         if self._server is not None:
             self._server.stop()
         for one in self._sockets:
@@ -75,7 +76,7 @@ class Web:
     def _directory(self) -> Path:
         return self._parts.directory
 
-    def _application(self, changed: Callable[[], None]) -> ASGIApp:
+    def _application(self, node: Running) -> ASGIApp:
         from gnomon.web.application import build
         from gnomon.web.service import Service
 
@@ -89,14 +90,16 @@ class Web:
                 clock=self._parts.clock,
                 hosts=hosts - {"0.0.0.0", "::"},
                 secure=secure,
-                changed=changed,
+                changed=node.loop.wake,
+                tally=self._parts.tally,
+                quiet_s=node.loop.quiet_s,
+                node_id=node.node.record.node_id,
+                stopping=self._stopping,
             )
         )
 
     def _desk(self, actor: str, address: str | None) -> Desk:
-        desk = self._parts.desk(actor)
-        desk.address = address
-        return desk
+        return replace(self._template, actor=actor, address=address)
 
 
 def open_web(parts: Parts) -> Web | None:
@@ -153,7 +156,7 @@ def _check_reach(parts: Parts) -> None:
     Raises:
         UsageError: what is missing.
     """
-    from gnomon.operations.access import has_admin
+    from gnomon.operations.bootstrap import has_admin
 
     settings = parts.settings
     problems = _certificate_problems(settings)

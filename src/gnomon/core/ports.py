@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 from .access import KeptAnswer, Role, SessionRecord, TokenRecord, UserRecord
 from .alerts import Incident, Kind
 from .configurations import ConfigurationRecord, ConfigurationVersion
-from .filters import AuditFilter
 from .deliveries import Delivery, Report
+from .filters import AuditFilter
 from .model import Job
 from .records import (
     Activity,
@@ -114,7 +114,10 @@ class Reader(Protocol):
     def run_by_key(self, run_key: str) -> RunRecord | None: ...
 
     def runs(self, where: RunFilter, limit: int = 50, cursor: str | None = None) -> Page[RunRecord]:
-        """Runs, newest due_at first. A filter without an index reads at most 20,000 rows a page."""
+        """Runs, newest due_at first. A filter without an index reads at most 20,000 rows a page (`Page.partial`)."""
+
+    def count_runs(self, where: RunFilter, most: int) -> tuple[int, bool]:
+        """How many match, counting up to `most` within the same budget; and whether that is all of them."""
 
     def runs_by_id(self, run_ids: Collection[str]) -> Mapping[str, RunRecord]: ...
 
@@ -123,6 +126,9 @@ class Reader(Protocol):
 
     def activity(self, job_ids: Collection[str]) -> Mapping[str, Activity]:
         """Counts of active runs of each job that has any."""
+
+    def active_counts(self) -> Mapping[State, int]:
+        """How many runs, items among them, are in each state that is not final; states with none are left out."""
 
     def waiting_flows(self, flow_ids: Collection[str]) -> Collection[str]:
         """Those of `flow_ids` in which a run waits that joined them (not the run a flow is named after)."""

@@ -186,7 +186,7 @@ _DEFAULTS: Mapping[str, object] = {
     "retention_days": 90,
     "retention_runs": 1000,
     "log_limit": 10_000_000,
-    "web": False,
+    "web": True,
     "host": "127.0.0.1",
     "port": 8085,
     "allowed_hosts": (),

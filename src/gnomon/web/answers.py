@@ -26,11 +26,12 @@ _REFUSALS = {
     409: "The state of the object, or its owner, does not allow it.",
     412: "The object was changed since it was read.",
     413: "The body is too large.",
+    415: "The body is not declared as JSON.",
     421: "The service is not known by the name that was asked for.",
     422: "Something in the request is wrong: each fault with its key and a hint.",
     503: "The database cannot be written right now: try again.",
 }
-_ALWAYS = (400, 401, 403, 413, 421, 422, 503)
+_ALWAYS = (400, 401, 403, 413, 415, 421, 422, 503)
 
 
 class Plain(JSONResponse):

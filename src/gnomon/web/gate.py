@@ -67,6 +67,7 @@ class Gate:
             _check_host(headers, self._service.hosts)
             _check_origin(scope["method"], headers)
             _check_size(headers)
+            _check_kind(scope["method"], headers)
             if (scope["method"], scope["path"]) not in OPEN:
                 principal = await run_in_threadpool(caller, self._service, headers, _address(scope))
                 scope.setdefault("state", {})["principal"] = principal
@@ -123,6 +124,16 @@ def _check_size(headers: Headers) -> None:
         raise Refusal(HTTPStatus.BAD_REQUEST, "bad_request", "Content-Length is not a number")
     if int(length[:12]) > MOST_BYTES:
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"a body has at most {MOST_BYTES:,} bytes")
+
+
+def _check_kind(method: str, headers: Headers) -> None:
+    """Bodies are JSON; a form of somebody's page can not send that."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    if method not in _SAFE and has_body and kind != "application/json" and not kind.endswith("+json"):
+        said = f"a body of type {kind[:80]!r}" if kind else "a body without a type"
+        hint = "send JSON, with the header `Content-Type: application/json`"
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json_type", f"{said} is not taken", hint)
 
 
 def _limited(receive: Receive) -> Receive:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gnomon.core.ports import Clock
 from gnomon.operations.context import Desk
+from gnomon.operations.tally import Tally
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class Service:
         clock: the only way to learn the time.
         hosts: names (lower case, without port) under which the service may be asked for; `*` allows all.
         secure: browsers reach it over TLS, so cookies are for TLS only.
+        tally: what this process did. quiet_s: how long ago its loop last turned. node_id: of its scheduler.
         stopping: the server ends: streams close.
         changed: a hint that something was written: the scheduler looks at once.
     """
@@ -28,4 +30,7 @@ class Service:
     hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
     secure: bool = False
     changed: Callable[[], None] = field(default=lambda: None)
+    tally: Tally = field(default_factory=Tally)
+    quiet_s: Callable[[], float | None] = field(default=lambda: None)
+    node_id: str = ""
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -45,6 +45,7 @@ _ACTIVITY = Statement(
     .where(ACTIVE_RUN, within(runs.c.job_id, "job_ids"))
     .group_by(runs.c.job_id, runs.c.state)
 )
+_ACTIVE_COUNTS = Statement(select(runs.c.state, func.count()).where(ACTIVE_RUN).group_by(runs.c.state))
 _ASIDE = Statement(
     select(
         runs.c.job_id,
@@ -150,6 +151,9 @@ class RunReads(Session):
                 for name in _aside(state, bool(backfill), bool(parent), bool(item)):
                     counts[job_id][name] = counts[job_id].get(name, 0) + count
         return {job_id: Activity(**by_state) for job_id, by_state in counts.items()}
+
+    def active_counts(self) -> Mapping[State, int]:
+        return {State(state): count for state, count in self.fetch(_ACTIVE_COUNTS)}
 
     def items(self, parent_id: str) -> Sequence[RunRecord]:
         return self._runs(_ITEMS, parent_id=parent_id)
