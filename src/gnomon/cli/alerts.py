@@ -38,7 +38,7 @@ def list_(
         page = list_incidents(desk, is_open=open_, job_id=job, limit=limit, cursor=cursor)
     if print_page(page, session.json):
         return
-    columns = ("incident", "state", "job", "kind", "count", f"since ({session.settings.timezone})", "what")
+    columns = ("incident", "state", "job", "kind", "count", f"since ({session.settings.timezone})", "told", "what")
     rows = [_row(cast(dict[str, Any], item), session) for item in page.items]
     print_table(columns, rows, flexible=("what",), optional=("what",))
 
@@ -47,6 +47,15 @@ def _state(incident: Mapping[str, Any]) -> Text:
     if not incident["open"]:
         return state_text("ok", "over")
     return state_text("warning", "acknowledged") if incident["acknowledged_at"] else state_text("failed", "open")
+
+
+def _told(counts: Mapping[str, int]) -> Text:
+    """Of how many messages how many arrived."""
+    total, lost = sum(counts.values()), counts["given_up"]
+    if not total:
+        return state_text("skipped", "nobody")
+    said = f"{counts['delivered']} of {total}" + (f", {lost} given up" if lost else "")
+    return state_text("failed" if lost else "warning" if counts["pending"] else "ok", said)
 
 
 def _row(incident: Mapping[str, Any], session: Session) -> tuple[object, ...]:
@@ -58,6 +67,7 @@ def _row(incident: Mapping[str, Any], session: Session) -> tuple[object, ...]:
         incident["kind"],
         incident["count"],
         since,
+        _told(incident["told"]),
         incident["text"],
     )
 

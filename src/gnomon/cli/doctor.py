@@ -67,5 +67,5 @@ def _findings(session: Session) -> Iterator[Finding]:
     except GnomonError as error:
         yield look.from_error("settings", error)
     yield look.zone_finding(tzdata_versions())
-    yield from look.alert_findings(settings)
+    yield from look.alert_findings(settings, session.desk)
     yield from look.machine_findings(settings)

@@ -23,19 +23,19 @@ MOST_RESULT = 10_000
 def list_incidents(
     desk: Desk, *, is_open: bool | None = None, job_id: str | None = None, limit: int = 50, cursor: str | None = None
 ) -> Page[JsonObject]:
-    """Incidents, newest first.
+    """Incidents, newest first, and of each how many messages were `told` (`delivered, pending, given_up`).
 
     Raises:
         NotFound: there is no such job.
     """
 
-    def read(reader: Reader) -> Page[Incident]:
+    def read(reader: Reader) -> Page[JsonObject]:
         if job_id is not None:
             find_job(reader, job_id)
-        return reader.incidents(is_open=is_open, job_id=job_id, limit=limit, cursor=cursor)
+        page = reader.incidents(is_open=is_open, job_id=job_id, limit=limit, cursor=cursor)
+        return Page(tuple({**incident_view(one), "told": _counts(reader, one)} for one in page.items), page.next)
 
-    page = desk.store.read(read)
-    return Page(tuple(incident_view(incident) for incident in page.items), page.next)
+    return desk.store.read(read)
 
 
 def show_incident(desk: Desk, incident_id: str) -> JsonObject:
@@ -140,6 +140,11 @@ def message_document(reader: Reader, record: Delivery) -> JsonObject:
         "incident": None if incident is None else {**incident_view(incident), "count": record.payload.get("count")},
         "text": record.payload.get("text"),
     }
+
+
+def _counts(reader: Reader, incident: Incident) -> JsonObject:
+    states = [record.state for record in reader.deliveries_of(incident.id)]
+    return {state: states.count(state) for state in ("delivered", "pending", "given_up")}
 
 
 def _with_deliveries(reader: Reader, incident: Incident) -> JsonObject:
