@@ -51,8 +51,11 @@ class Language(Generic[F]):
         """
         return self._build(split(text), reading)
 
-    def options(self, options: Options, reading: Reading, query: str | None = None) -> F:
-        """The filter of command line options, by key, and of a text beside them.
+    def options(self, options: Options, reading: Reading, query: str | None = None, place: str = "--{}") -> F:
+        """The filter of command line options (or parameters of a request), by key, and of a text beside them.
+
+        Args:
+            place: how an option is written, in complaints.
 
         Raises:
             UsageError: as `parse`; the key is the option.
@@ -63,7 +66,7 @@ class Language(Generic[F]):
             if key in _SPLIT:
                 texts = [part.strip() for text in texts for part in text.split(",")]
             if texts:
-                terms.append(Term(key, tuple(texts), place=f"--{key}"))
+                terms.append(Term(key, tuple(texts), place=place.format(key)))
         return self._build(terms, reading)
 
     def write(self, where: F) -> str:
