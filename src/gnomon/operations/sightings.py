@@ -35,13 +35,18 @@ class Sightings:
         """Somebody came with it. Returns at once."""
         self._note(self._sessions, record.id_digest, record.last_seen_at, now)
 
-    def close(self) -> None:
-        """Wait for what is being written. Idempotent."""
+    def flush(self) -> None:
+        """Wait for what is being written."""
         with self._gate:
-            self._closed = True
             writer = self._writer
         if writer is not None:
             writer.join()
+
+    def close(self) -> None:
+        """Take note of nothing more, and `flush`. Idempotent."""
+        with self._gate:
+            self._closed = True
+        self.flush()
 
     def _note(self, waiting: dict[str, datetime], key: str, written: datetime | None, now: datetime) -> None:
         if written is not None and now - written < PACE:
