@@ -51,6 +51,7 @@ class Parts:
             drain_timeout_s=s.drain_timeout_s,
             retention_days=s.retention_days,
             retention_runs=s.retention_runs,
+            retention_audit_days=s.retention_audit_days,
             log_limit=s.log_limit,
         )
         context = Context(node_id, engine, self.kinds, self.task_types, self.entropy)

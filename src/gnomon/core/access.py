@@ -19,6 +19,8 @@ SESSION_LIFE = timedelta(days=30)
 """How long a session lasts at most."""
 SESSION_IDLE = timedelta(hours=24)
 """How long a session lasts without being used."""
+ANSWERS_KEPT = timedelta(hours=24)
+"""How long the answer to a request with an idempotency key is kept."""
 NAME_RULE = "1 to 64 letters, digits, `.`, `_`, `-`, `@`, the first a letter or digit"
 BOOTSTRAP = "bootstrap"
 """Name of the token that a first start makes."""

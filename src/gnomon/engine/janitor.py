@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gnomon.core.access import ANSWERS_KEPT, SESSION_IDLE
 from gnomon.core.attempts import Executor
 from gnomon.core.ports import Logs, Store, Transaction
 
@@ -33,6 +34,13 @@ class Janitor:
 
         def work(tx: Transaction) -> Sequence[tuple[str, int]]:
             tx.prune_configurations(BATCH)
+            tx.prune_access(
+                now=now,
+                idle_since=now - SESSION_IDLE,
+                answers_before=now - ANSWERS_KEPT,
+                audit_before=now - timedelta(days=self.settings.retention_audit_days),
+                limit=BATCH,
+            )
             return tx.prune(
                 runs_before=now - timedelta(days=self.settings.retention_days),
                 runs_per_job=self.settings.retention_runs,

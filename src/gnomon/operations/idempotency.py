@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import TypeVar
 
-from gnomon.core.access import KeptAnswer
+from gnomon.core.access import ANSWERS_KEPT, KeptAnswer
 from gnomon.core.errors import Conflict, Problem, usage
 from gnomon.core.ports import Reader, Store, Transaction
 from gnomon.core.values import Json, canonical_json
@@ -19,7 +18,6 @@ from gnomon.core.values import Json, canonical_json
 from .context import Desk
 
 T = TypeVar("T")
-KEPT = timedelta(hours=24)
 _MOST = 255
 
 
@@ -48,7 +46,7 @@ def once(desk: Desk, actor: str, key: str | None, operation: str, request: Json,
     def step(tx: Transaction) -> Json:
         now = desk.clock.now()
         kept = tx.kept_answer(actor, key)
-        if kept is not None and kept.at > now - KEPT:
+        if kept is not None and kept.at > now - ANSWERS_KEPT:
             if (kept.operation, kept.request) != (operation, fingerprint):
                 hint = "take a new key for each new request; the same key only to send the same again"
                 text = f"this key came with another request already ({kept.operation})"

@@ -72,6 +72,10 @@ class Settings:
         return _int(self.values["retention_runs"].value)
 
     @property
+    def retention_audit_days(self) -> float:
+        return float(str(self.values["retention_audit_days"].value))
+
+    @property
     def log_limit(self) -> int:
         return _int(self.values["log_limit"].value)
 
@@ -168,6 +172,7 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "drain_timeout": _duration,
     "retention_days": _positive,
     "retention_runs": _whole(1, 10_000_000),
+    "retention_audit_days": _positive,
     "log_limit": _whole(1024, 1 << 40),
     "web": _flag,
     "host": _text,
@@ -185,6 +190,7 @@ _DEFAULTS: Mapping[str, object] = {
     "drain_timeout": 3.0,
     "retention_days": 90,
     "retention_runs": 1000,
+    "retention_audit_days": 365,
     "log_limit": 10_000_000,
     "web": True,
     "host": "127.0.0.1",

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
-from gnomon.core.access import SESSION_IDLE, SESSION_LIFE, Role, make_token, parse_token
+from gnomon.core.access import SESSION_IDLE, SESSION_LIFE, Role, make_token, parse_token, secret_digest
 from gnomon.core.errors import GnomonError, NotFound
 from gnomon.core.filters import AuditFilter
 from gnomon.core.keys import _ALPHABET
+from gnomon.engine.settings import EngineSettings
 from gnomon.operations import tokens, users
 from gnomon.operations.access import authenticate, session, sign_in, sign_out
 from gnomon.operations.audit import list_audit
 from gnomon.operations.context import Desk
+from gnomon.operations.credentials import KEY
+from gnomon.operations.idempotency import once
 from gnomon.operations.sightings import Sightings
 from gnomon.stores import open_store
 from tests.unit.engine.deployment import Deployment
@@ -388,3 +391,24 @@ def test_a_change_and_its_record_are_one_transaction(tmp_path: Path, d: Deployme
             work()
         assert facts() == before
     store.close()
+
+
+def test_the_janitor_removes_what_is_over(d: Deployment) -> None:
+    d.settings = EngineSettings(retention_audit_days=3)
+    node, _ = d.node()
+    ended, _ = sign_in(d.desk, make(d, "old"))
+    d.clock.advance(2 * 86400)
+    going, _ = sign_in(d.desk, make(d, "new"))
+    once(d.desk, "rest:new", "k", "x", None, lambda _: 1)
+    key = bytes.fromhex(d.read(lambda r: r.setting(KEY)))
+    known = [secret_digest(key, "session", secret) for secret in (ended, going)]
+
+    def left() -> tuple[list[bool], bool, int]:
+        sessions = [d.read(lambda r, s=s: r.session(s)) is not None for s in known]  # type: ignore[misc]
+        return sessions, d.read(lambda r: r.kept_answer("rest:new", "k")) is not None, len(changes(d))
+
+    node.step()
+    assert left() == ([False, True], True, 4)
+    d.clock.advance(86401)
+    node.step()
+    assert left() == ([False, False], False, 2)
