@@ -14,10 +14,10 @@ from gnomon.operations import why as why_operations
 from gnomon.operations.deleting import task_types
 from gnomon.operations.moments import Moment
 
-from .reading import instant, read_job, read_jobs, read_run, read_runs
+from .reading import instant, must_be_there, read_items, read_job, read_jobs, read_run, read_runs
 from .schedules import Schedule
 from .session import Session, pauses
-from .views import Job, Run
+from .views import Job, Run, ScheduleEntry
 
 
 class Asking:
@@ -63,6 +63,23 @@ class Asking:
             due_until=instant(due_until, "due_until"),
         )
         return read_jobs(desk, where)
+
+    def schedules(self, job_id: str | None = None) -> list[ScheduleEntry]:
+        """Schedule entries, by the ids of their jobs.
+
+        Args:
+            job_id: of this job only.
+
+        Raises:
+            NotFound: there is no such job.
+
+        >>> [entry.id for entry in scheduler.schedules()]
+        ['hello:default']
+        """
+        if job_id is not None:
+            must_be_there(self._session.desk, job_id)
+        jobs = read_jobs(self._session.desk, JobFilter(job_ids=() if job_id is None else (job_id,)))
+        return [entry for job in jobs for entry in job.schedules]
 
     # ---- runs ----------------------------------------------------------------------------------
 
@@ -127,8 +144,11 @@ class Asking:
         since: datetime | str | None = None,
         limit: int = 50,
         until: datetime | str | None = None,
+        *,
+        type: str | Sequence[str] | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> list[Run]:
-        """Runs, newest first.
+        """Runs, newest first. A run with items (`for_each`) is one; `items` has those.
 
         Args:
             job_id: of this job only.
@@ -136,14 +156,27 @@ class Asking:
             since: due at or after this instant (aware).
             limit: at most so many.
             until: due before this instant (aware).
+            type: of jobs with these task types; `"db"` means `sql` and `mongo`.
+            labels: with these labels.
 
         Raises:
-            UsageError: there is no such state; a time has no zone.
+            UsageError: there is no such state or task type; a time has no zone.
 
         >>> scheduler.runs("hello", state="failed")
         []
         """
-        return read_runs(self._session.desk, job_id, state, since, limit, until)
+        return read_runs(self._session.desk, job_id, state, since, limit, until, type, labels)
+
+    def items(self, run_id: str) -> list[Run]:
+        """The items of a `for_each` run, in the order of its list; none of any other run.
+
+        Raises:
+            NotFound: there is no such run.
+
+        >>> scheduler.items(scheduler.run("hello").id)
+        []
+        """
+        return read_items(self._session.desk, run_id)
 
     def cancel(self, run_id: str) -> None:
         """Stop a run: at once if it has not begun, else as far as its place allows.

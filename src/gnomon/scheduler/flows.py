@@ -36,6 +36,31 @@ class Flows:
         """
         return flow_operations.show_flow(self._session.desk, id)
 
+    def flows(
+        self,
+        job_id: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int = 50,
+    ) -> list[JsonObject]:
+        """Flows of more than one job, newest first, without their runs.
+
+        Args:
+            job_id: only those in which this job runs after others.
+            since, until: with a run of such a job due in this period (aware; its end is no part of it).
+            limit: at most so many.
+
+        Raises:
+            UsageError: a time has no zone.
+
+        >>> after = scheduler.add_job("after", "json:dumps", depends_on="hello", args=[1])
+        >>> run = scheduler.run("hello")
+        >>> [flow["jobs"] for flow in scheduler.flows()]
+        [['after', 'hello']]
+        """
+        bounds = instant(since, "since"), instant(until, "until")
+        return flow_operations.list_flows(self._session.desk, job_id, *bounds, limit)
+
     def cancel_flow(self, id: str) -> JsonObject:
         """Cancel every run of a flow that is not over; returns the flow.
 

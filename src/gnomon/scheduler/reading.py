@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gnomon.core.errors import NotFound, Problem, usage
 from gnomon.core.ports import Reader
-from gnomon.core.records import JobFilter, RunFilter
+from gnomon.core.records import JobFilter, RunFilter, RunRecord
 from gnomon.core.states import State
 from gnomon.core.values import parse_rfc3339
 from gnomon.operations.context import Desk
+from gnomon.operations.deleting import task_types
 from gnomon.operations.lookup import find_job, find_run
 from gnomon.operations.periods import find_jobs
 
@@ -70,18 +71,29 @@ def read_runs(
     since: datetime | str | None,
     limit: int,
     until: datetime | str | None = None,
+    type: str | Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> list[Run]:
-    """Runs that match, newest first. Raises UsageError for what is no state or no instant."""
+    """Runs that match, newest first. Raises UsageError for what is no state, no instant or no task type."""
     where = RunFilter(
-        job_id=job_id, states=states_of(state), since=instant(since, "since"), until=instant(until, "until")
+        job_id=job_id,
+        states=states_of(state),
+        since=instant(since, "since"),
+        until=instant(until, "until"),
+        task_types=task_types(desk, () if type is None else (type,) if isinstance(type, str) else type),
+        labels=dict(labels or {}),
     )
+    return desk.store.read(lambda reader: _views(reader, reader.runs(where, limit=limit).items))
 
-    def work(reader: Reader) -> list[Run]:
-        page = reader.runs(where, limit=limit)
-        attempts = reader.attempts({run.id for run in page.items}) if page.items else {}
-        return [run_of(run, attempts.get(run.id, ())) for run in page.items]
 
-    return desk.store.read(work)
+def read_items(desk: Desk, run_id: str) -> list[Run]:
+    """The items of a `for_each` run, in the order of its list. Raises NotFound."""
+    return desk.store.read(lambda reader: _views(reader, reader.items(find_run(reader, run_id).id)))
+
+
+def _views(reader: Reader, runs: Sequence[RunRecord]) -> list[Run]:
+    attempts = reader.attempts({run.id for run in runs}) if runs else {}
+    return [run_of(run, attempts.get(run.id, ())) for run in runs]
 
 
 def instant(moment: datetime | str | None, key: str) -> datetime | None:
