@@ -31,6 +31,9 @@ _REFUSALS = {
     422: "Something in the request is wrong: each fault with its key and a hint.",
     503: "The database cannot be written right now: try again.",
 }
+_PASSING = frozenset(
+    {"paused", "paused_by", "anchor", "next_fire_at", "next_start_at", "used_by", "created_at", "updated_at"}
+)
 _ALWAYS = (400, 401, 403, 413, 415, 421, 422, 503)
 
 
@@ -64,8 +67,11 @@ def tagged(value: Mapping[str, Json], status: HTTPStatus = HTTPStatus.OK) -> Res
 
 
 def etag(value: Mapping[str, Json]) -> str:
-    """The same for the same content; what the clock alone changes does not count."""
-    kept = {key: value.get(key) for key in ("definition", "definition_version", "source", "version", "rule", "job_id")}
+    """The same for the same content; what the clock or a pause alone changes does not count."""
+    if "definition" in value:
+        kept = {key: value.get(key) for key in ("job_id", "definition", "definition_version", "source")}
+    else:
+        kept = {key: item for key, item in value.items() if key not in _PASSING}
     return f'"{digest(kept)}"'
 
 

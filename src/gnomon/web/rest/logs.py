@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
@@ -17,9 +17,9 @@ from gnomon.web.asking import Asked, needs
 from gnomon.web.hub import sse
 
 from .events import event_stream, known
+from .runs import RunId
 
 router = APIRouter(tags=["runs"])
-RunId = Annotated[str, Path(max_length=64, description="The id of a run, or a beginning of it that no other has.")]
 Attempt = Annotated[int | None, Query(ge=1, le=1_000_000, description="Which attempt; the newest.")]
 _PIECE = 1 << 20
 _LOOK_S, _CHECK_S, _BEAT_S = 0.25, 1.0, 15.0
