@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .errors import Problem, UsageError
@@ -87,7 +88,22 @@ def configured_arguments(task: Task, configured: str | None, base: JsonObject, k
         UsageError: the types differ, or what comes out is not valid.
     """
     type_of(task, configured)
-    return kind.validate(merged(base, task.arguments))
+    try:
+        return kind.validate(merged(base, task.arguments))
+    except UsageError as error:
+        raise blamed(error, task.use or "", base, task.arguments) from None
+
+
+def blamed(error: UsageError, name: str, base: JsonObject, own: JsonObject) -> UsageError:
+    """The problems, those with arguments that come from the configuration `name` alone saying so."""
+
+    def said(problem: Problem) -> Problem:
+        head = re.split(r"[.\[]", problem.key, maxsplit=1)[0]
+        if head not in base or head in own:
+            return problem
+        return replace(problem, message=f"{problem.message} (from configuration {name!r})")
+
+    return UsageError(*map(said, error.problems))
 
 
 def unknown_keys(arguments: JsonObject, kind: TaskType) -> list[Problem]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gnomon.core.configurations import merged
+from gnomon.core.configurations import blamed, merged, unknown_keys
 from gnomon.core.errors import UsageError
 from gnomon.core.model import Task
 from gnomon.core.values import Json, JsonObject
@@ -100,7 +100,12 @@ def _written(value: Value, at: At, context: Context) -> tuple[Task | Bad, tuple[
         return _validated(kind, own, at, context, value), timeout
     if base:
         below = {key: item for key, item in base.items() if key != "type"}
-        if isinstance(_validated(kind, merged(below, own), at, context, value), Bad):
+        task_type = context.task_types.resolve(kind)
+        try:
+            if task_type is not None:
+                task_type.validate(merged(below, own))
+        except UsageError as error:
+            at.refused(_as_written(blamed(error, str(use), below, own), value, kind))
             return BAD, timeout
     return Task(kind, own, str(use)), timeout
 
@@ -196,6 +201,18 @@ def read_configurations(value: Value, at: At, context: Context) -> dict[str, Jso
         if item.get("type") is not None or item.get("config_type") is not None:
             kind = _declared_type(item, here, context, {})
         if not isinstance(kind, Bad):
-            arguments = arguments_of(item, kind or "")
+            arguments = _configured(item, kind or "", here, context)
             answer[name] = {"type": kind, **arguments} if kind else arguments
     return answer
+
+
+def _configured(item: Mapping_, kind: str, at: At, context: Context) -> dict[str, Json]:
+    """The arguments of a configuration; a problem for each key that its type does not have."""
+    if "use" in item:
+        at.child("use").problem("unknown_key", "a configuration does not use another", "write its arguments out")
+    arguments = arguments_of(item, kind, leave=("use",))
+    task_type = context.task_types.resolve(kind)
+    wrong = unknown_keys(arguments, task_type) if task_type is not None else []
+    if wrong:
+        at.refused(_as_written(UsageError(*wrong), item, kind))
+    return {key: value for key, value in arguments.items() if key not in {problem.key for problem in wrong}}

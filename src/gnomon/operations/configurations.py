@@ -36,16 +36,30 @@ def list_configurations(desk: Desk, limit: int = 50, cursor: str | None = None) 
     return desk.store.read(work)
 
 
-def unused_configurations(desk: Desk, limit: int | None = None, after: str = "") -> list[JsonObject]:
-    """Those that no job uses, by name; `limit` of them, behind the name `after`."""
+def unused_configurations(desk: Desk) -> list[JsonObject]:
+    """Those that no job uses, by name."""
+    return desk.store.read(lambda reader: _views(reader, _unused(reader)))
 
-    def work(reader: Reader) -> list[JsonObject]:
-        names = reader.configuration_names()
-        used = reader.configuration_users(names)
-        unused = [name for name in names if name not in used and name > after][:limit]
-        return [configuration_view(find_configuration(reader, name), ()) for name in unused]
+
+def list_unused_configurations(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
+    """Those that no job uses, by name, and a part of them. The cursor is the last name of the part before."""
+
+    def work(reader: Reader) -> Page[JsonObject]:
+        names = [name for name in _unused(reader) if name > (cursor or "")]
+        more = names[limit - 1] if len(names) > limit else None
+        return Page(tuple(_views(reader, names[:limit])), more)
 
     return desk.store.read(work)
+
+
+def _unused(reader: Reader) -> list[str]:
+    names = reader.configuration_names()
+    used = reader.configuration_users(names)
+    return [name for name in names if name not in used]
+
+
+def _views(reader: Reader, names: Sequence[str]) -> list[JsonObject]:
+    return [configuration_view(find_configuration(reader, name), ()) for name in names]
 
 
 def show_configuration(desk: Desk, name: str, version: int | None = None) -> JsonObject:
@@ -233,6 +247,8 @@ def version_view(kept: ConfigurationVersion) -> JsonObject:
 
 
 def _checked(task_types: TaskTypes, type_: str | None, arguments: JsonObject) -> Content:
+    if "use" in arguments:
+        raise usage("unknown_key", "a configuration does not use another", key="use", hint="write its arguments out")
     if type_ is None:
         return Content(None, dict(arguments))
     kind = task_types.resolve(type_)

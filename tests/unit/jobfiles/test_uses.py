@@ -13,7 +13,7 @@ from gnomon.core.tasks import TaskTypeRegistry
 from gnomon.operations.configurations import save_configuration
 from gnomon.operations.validate import check_path
 from gnomon.tasks import BUILTIN
-from tests.unit.jobfiles.rooms import KINDS
+from tests.unit.jobfiles.rooms import KINDS, only
 from tests.unit.operations.test_files import Watched
 
 TYPES = TaskTypeRegistry(BUILTIN)
@@ -145,3 +145,32 @@ def test_validate_knows_those_of_a_database(tmp_path: Path, watched: Watched) ->
     owned = replace(record, source=Source(SourceKind.FILE, str(path)))
     path.write_text(SHOP + "jobs:\n  - " + USER.replace("\n", "\n    ").rstrip() + "\n")
     assert not check_path(path, KINDS, TYPES, "UTC", {"shop": owned}).problems
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "hint"),
+    [
+        ("{type: command, comand: [x]}", "configurations.shop.comand", "did you mean command?"),
+        ("{type: sql, url: 'sqlite://', quary: x}", "configurations.shop.quary", "did you mean query?"),
+        ("{type: sql, into: {tabel: x}}", "configurations.shop.into.tabel", "did you mean table?"),
+        ("{use: other}", "configurations.shop.use", "write its arguments out"),
+        ("{type: command, use: shop}", "configurations.shop.use", "write its arguments out"),
+    ],
+)
+def test_a_key_that_its_type_does_not_have_is_told_where_it_stands(entry: str, key: str, hint: str) -> None:
+    problem = only(f"configurations:\n  shop: {entry}\njobs: []\n")
+    assert (problem.code, problem.key, problem.hint) == ("unknown_key", key, hint)
+
+
+def test_what_comes_from_the_configuration_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("configurations: {page: {url: 'http://localhost/'}}\njobs: []\n")
+    task = "{type: command, use: page, command: [date]}"
+    (tmp_path / "b.yaml").write_text(f"job_id: b\ntask: {task}\n")
+    (tmp_path / "c.yaml").write_text(
+        f"configurations: {{own: {{url: x}}}}\njobs: [{{job_id: c, task: {task.replace('page', 'own')}}}]\n"
+    )
+    found = check_path(tmp_path, KINDS, TYPES, "UTC").problems
+    assert sorted(p.message for p in found if p.key.endswith("task.url")) == [
+        "a command has no key 'url' (from configuration 'own')",
+        "job 'b': a command has no key 'url' (from configuration 'page')",
+    ]

@@ -86,6 +86,7 @@ def test_what_cannot_be_saved(d: Deployment) -> None:
         ("a b", "command", {}, "bad_name"),
         ("c", "comand", {}, "task_type_unknown"),
         ("c", "command", {"comand": ["date"]}, "unknown_key"),
+        ("c", None, {"use": "d"}, "unknown_key"),
     ):
         with pytest.raises(UsageError) as caught:
             save_configuration(d.desk, name, kind, arguments)
