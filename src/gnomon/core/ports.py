@@ -34,6 +34,7 @@ from .records import (
     SkipRecord,
 )
 from .states import State
+from .summaries import FailureBrief, RunBrief
 
 T = TypeVar("T")
 
@@ -118,6 +119,34 @@ class Reader(Protocol):
 
     def count_runs(self, where: RunFilter, most: int) -> tuple[int, bool]:
         """How many match, counting up to `most` within the same budget; and whether that is all of them."""
+
+    def newest_ended(self, job_ids: Collection[str], limit: int) -> Mapping[str, Sequence[RunBrief]]:
+        """Of each job the newest runs that are over, no items."""
+
+    def newest_open(self, job_ids: Collection[str], limit: int) -> Mapping[str, Sequence[RunBrief]]:
+        """Of each job the newest runs that are not over, no items."""
+
+    def open_due(self, since: datetime, until: datetime, limit: int) -> Sequence[tuple[datetime, State]]:
+        """When the runs due in [since, until) that are not over (no items) are due, newest first, and their states."""
+
+    def newest_lateness(self, since: datetime, until: datetime, limit: int) -> Sequence[float | None]:
+        """The lateness of the newest runs due in [since, until), no items; None: it has not started."""
+
+    def newest_failures(self, since: datetime, until: datetime, limit: int) -> Sequence[FailureBrief]:
+        """The newest failed runs due in [since, until), no items."""
+
+    def oldest_queued(self) -> RunRecord | None:
+        """The queued run that is due longest."""
+
+    def live_total(self) -> int:
+        """Attempts without an outcome, of all nodes."""
+
+    def ended_by_minute(self, since: datetime, until: datetime) -> Mapping[tuple[int, State], int]:
+        """How many runs that are over were due in each minute that begins in the minute of `since` or later, before
+        `until`, by (Unix time of its beginning, state); no items. Kept as counts: costs a row a minute and state."""
+
+    def ended_counts(self, since: datetime, until: datetime) -> Mapping[State, int]:
+        """The same for the whole period, with the whole minutes at its ends: a row a day and state."""
 
     def runs_by_id(self, run_ids: Collection[str]) -> Mapping[str, RunRecord]: ...
 

@@ -67,9 +67,9 @@ class AccessReads(Session):
         return None if row is None else _token(row)
 
     def access_tokens(self, limit: int = 50, cursor: str | None = None) -> Page[TokenRecord]:
-        after = "" if cursor is None else from_cursor(cursor, str)[0]
+        after = "" if cursor is None else from_cursor(cursor, "tokens", str)[0]
         found = [_token(row) for row in self.fetch(_TOKENS, after=after, limit=limit + 1)]
-        return Page(tuple(found[:limit]), to_cursor(found[limit - 1].name) if len(found) > limit else None)
+        return Page(tuple(found[:limit]), to_cursor("tokens", found[limit - 1].name) if len(found) > limit else None)
 
     def tokens_of_role(self, role: Role) -> Sequence[TokenRecord]:
         return [_token(row) for row in self.fetch(_TOKENS_OF_ROLE, role=role.value)]
@@ -82,9 +82,9 @@ class AccessReads(Session):
         return None if row is None else _user(row)
 
     def users(self, limit: int = 50, cursor: str | None = None) -> Page[UserRecord]:
-        after = "" if cursor is None else from_cursor(cursor, str)[0]
+        after = "" if cursor is None else from_cursor(cursor, "users", str)[0]
         found = [_user(row) for row in self.fetch(_USERS, after=after, limit=limit + 1)]
-        return Page(tuple(found[:limit]), to_cursor(found[limit - 1].name) if len(found) > limit else None)
+        return Page(tuple(found[:limit]), to_cursor("users", found[limit - 1].name) if len(found) > limit else None)
 
     def users_by_name(self, names: Collection[str]) -> Mapping[str, UserRecord]:
         found = [_user(row) for row in self.fetch(_USERS_NAMED, names=listed(names))] if names else []

@@ -144,10 +144,10 @@ class AlertReads(Session):
     def incidents(
         self, *, is_open: bool | None = None, job_id: str | None = None, limit: int = 50, cursor: str | None = None
     ) -> Page[Incident]:
-        after = (None, None) if cursor is None else from_cursor(cursor, int, str)
+        after = (None, None) if cursor is None else from_cursor(cursor, "alerts", int, str)
         statement = _list(is_open, job_id is not None, cursor is not None)
         rows = self.fetch(statement, job_id=job_id, after_at=after[0], after_id=after[1], limit=limit + 1)
-        following = to_cursor(rows[limit - 1][3], rows[limit - 1][0]) if len(rows) > limit else None
+        following = to_cursor("alerts", rows[limit - 1][3], rows[limit - 1][0]) if len(rows) > limit else None
         return Page(tuple(_incident(row) for row in rows[:limit]), following)
 
     def open_incidents(self, job_ids: Collection[str]) -> Mapping[tuple[str, Kind], Incident]:

@@ -11,6 +11,7 @@ from gnomon.core.filters import AuditFilter
 from gnomon.core.records import AuditRecord, Page
 from gnomon.core.values import from_micros, to_micros
 
+from .paging import scope_of
 from .schema import audit
 from .session import Row, Session, Statement, WriteSession, given, insert_new
 from .values import clean, from_cursor, micros, text, to_cursor, value
@@ -65,7 +66,7 @@ class AuditReads(Session):
     def audit_page(self, where: AuditFilter, limit: int = 50, cursor: str | None = None) -> Page[AuditRecord]:
         values = _values(where)
         if cursor is not None:
-            values["after_at"], values["after_id"] = from_cursor(cursor, int, int)
+            values["after_at"], values["after_id"] = from_cursor(cursor, scope_of("audit", where), int, int)
         searching = bool(where.words or where.not_words)
         most = max(SCAN, limit) if searching else limit
         names = frozenset(values)
@@ -75,10 +76,12 @@ class AuditReads(Session):
             if _fits(row, where):
                 found.append(row)
             if len(found) == limit and position + 1 < len(rows):
-                return Page(tuple(map(_record, found)), to_cursor(row[1], row[0]))
+                return Page(tuple(map(_record, found)), to_cursor(scope_of("audit", where), row[1], row[0]))
         if len(rows) > most:
             last = rows[most - 1]
-            return Page(tuple(map(_record, found)), to_cursor(last[1], last[0]), partial=searching)
+            return Page(
+                tuple(map(_record, found)), to_cursor(scope_of("audit", where), last[1], last[0]), partial=searching
+            )
         return Page(tuple(map(_record, found)))
 
 

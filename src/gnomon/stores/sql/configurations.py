@@ -65,9 +65,9 @@ class ConfigurationReads(Session):
         return None if row is None else _record(row)
 
     def configurations(self, limit: int = 50, cursor: str | None = None) -> Page[ConfigurationRecord]:
-        after = "" if cursor is None else from_cursor(cursor, str)[0]
+        after = "" if cursor is None else from_cursor(cursor, "configurations", str)[0]
         records = [_record(row) for row in self.fetch(_PAGE, after=after, limit=limit + 1)]
-        following = to_cursor(records[limit - 1].name) if len(records) > limit else None
+        following = to_cursor("configurations", records[limit - 1].name) if len(records) > limit else None
         return Page(tuple(records[:limit]), following)
 
     def configuration_names(self) -> Sequence[str]:

@@ -135,7 +135,7 @@ class JobReads(Session):
     def jobs(self, where: JobFilter, limit: int = 50, cursor: str | None = None) -> Page[JobRecord]:
         values: dict[str, object] = {}
         if cursor is not None:
-            (values["after"],) = from_cursor(cursor, str)
+            (values["after"],) = from_cursor(cursor, "jobs", str)
         if where.job_ids:
             values["job_ids"] = listed(where.job_ids)
         if where.task_types:
@@ -151,7 +151,7 @@ class JobReads(Session):
         labels = {f"label{n}": label_text(*entry) for n, entry in enumerate(where.labels.items())}
         rows = self.fetch(_page(frozenset(values), len(labels)), limit=limit + 1, **values, **labels)
         records = [_from_row(row) for row in rows]
-        following = to_cursor(records[limit - 1].job_id) if len(records) > limit else None
+        following = to_cursor("jobs", records[limit - 1].job_id) if len(records) > limit else None
         wanted = where.labels.items()
         return Page(tuple(r for r in records[:limit] if wanted <= r.job.labels.items()), following)
 

@@ -11,7 +11,8 @@ from gnomon.core.states import FINAL, State
 from gnomon.core.values import to_micros
 
 from .schema import among, attempts, changes, deliveries, incidents, job_definitions, jobs, runs, settings, skips
-from .session import Row, Statement, WriteSession, given, listed, upsert, within
+from .session import Row, Statement, given, listed, upsert, within
+from .tallies import TallyWrites
 
 JOBS_PER_CALL = 256
 _NEVER = 1 << 62  # later than any instant
@@ -98,7 +99,7 @@ _DROP_CHANGES = Statement(
 _PUT_SETTING = upsert(settings)
 
 
-class PruneWrites(WriteSession):
+class PruneWrites(TallyWrites):
     """Removal of what is old."""
 
     def prune(
@@ -112,6 +113,7 @@ class PruneWrites(WriteSession):
         if doomed:
             ids = listed(doomed)
             removed = self.fetch(_ATTEMPTS, ids=ids)
+            self.untally(doomed)
             self.change(_DROP_ATTEMPTS, ids=ids)
             self.change(_DROP_RUNS, ids=ids)
             self.touch("runs", doomed)

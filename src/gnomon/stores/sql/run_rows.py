@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Select, select
 
 from gnomon.core.records import Cause, RunRecord
+from gnomon.core.signatures import signature
 from gnomon.core.states import State
 from gnomon.core.values import EPOCH
 
@@ -36,7 +37,7 @@ def active_of_job() -> ColumnElement[bool]:
 
 
 def run_from_row(row: Row) -> RunRecord:
-    """The run of a row with all columns, in the order of the table."""
+    """The run of a row with all columns, in the order of the table. The signature of its error is not part of it."""
     return RunRecord(
         row[0],
         row[1],
@@ -148,4 +149,5 @@ def _course(run: RunRecord) -> tuple[object, ...]:
         clean(run.cancel_reason),
         None if configuration is None else configuration[0],
         None if configuration is None else configuration[1],
+        None if error is None else signature(error),
     )

@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, tuple_, union_all, update
 
 from gnomon.core.fanout import PARENTS
 from gnomon.core.records import Activity, RunRecord
-from gnomon.core.states import State
+from gnomon.core.states import FINAL, State
 from gnomon.core.values import to_micros
 
 from .run_rows import CHANGING, RUN, active_of_job, run_from_row, run_to_row, run_to_update
@@ -30,7 +30,8 @@ from .schema import (
     constant,
     runs,
 )
-from .session import Session, Statement, WriteSession, given, insert, listed, must, within
+from .session import Session, Statement, given, insert, listed, must, within
+from .tallies import TallyWrites
 from .values import instant, micros, value
 
 _BY_ID = Statement(RUN.where(runs.c.id == given("id")))
@@ -214,7 +215,7 @@ _ITEM_IDS = Statement(select(runs.c.id).where(within(runs.c.parent_id, "ids")))
 _DELETE_ATTEMPTS = Statement(delete(attempts).where(within(attempts.c.run_id, "ids")))
 
 
-class RunWrites(WriteSession):
+class RunWrites(TallyWrites):
     """Changes to runs."""
 
     def insert_runs(self, records: Sequence[RunRecord]) -> Collection[str]:
@@ -229,6 +230,10 @@ class RunWrites(WriteSession):
                 taken.add(run.run_key)
                 rows.append(run_to_row(run))
         must(self.change_many(_INSERT, rows), len(rows), "insert_runs")
+        over = [run for run in records if run.state in FINAL]
+        if over:
+            left_out = set(refused)
+            self.tally([run for run in over if run.id not in left_out])
         self.touch("runs", [str(row[0]) for row in rows])
         return refused
 
@@ -236,7 +241,7 @@ class RunWrites(WriteSession):
         if not changes:
             return ()
         stored: dict[str, str] = {r[0]: r[1] for r in self.fetch(_STATES, ids=listed([run.id for run, _ in changes]))}
-        rows, done, refused = [], [], []
+        rows, done, refused, over = [], [], [], []
         for run, expected in changes:
             if stored.get(run.id) != expected.value:
                 refused.append(run.id)
@@ -244,7 +249,11 @@ class RunWrites(WriteSession):
             stored[run.id] = run.state.value
             rows.append((*run_to_update(run), run.id))
             done.append(run.id)
+            if run.state in FINAL and expected not in FINAL:
+                over.append(run)
         must(self.change_many(_UPDATE, rows), len(rows), "update_runs")
+        if over:
+            self.tally(over)
         self.touch("runs", done)
         return refused
 
@@ -252,6 +261,7 @@ class RunWrites(WriteSession):
         if run_ids:
             run_ids = [*run_ids, *(row[0] for row in self.fetch(_ITEM_IDS, ids=listed(run_ids)))]
             ids = listed(run_ids)
+            self.untally(run_ids)
             self.change(_DELETE_ATTEMPTS, ids=ids)
             if self.change(_DELETE, ids=ids):
                 self.touch("runs", run_ids)

@@ -83,13 +83,15 @@ class ScheduleReads(Session):
     def schedules(self, where: ScheduleFilter, limit: int = 50, cursor: str | None = None) -> Page[ScheduleRecord]:
         values: dict[str, object] = {}
         if cursor is not None:
-            (values["after"],) = from_cursor(cursor, str)
+            (values["after"],) = from_cursor(cursor, "schedules", str)
         if where.job_id is not None:
             values["job_id"] = where.job_id
         if where.paused is not None:
             values["paused:yes" if where.paused else "paused:no"] = None
         found = [_from_row(row) for row in self.fetch(_page(frozenset(values)), limit=limit + 1, **values)]
-        return Page(tuple(found[:limit]), to_cursor(found[limit - 1].schedule_id) if len(found) > limit else None)
+        return Page(
+            tuple(found[:limit]), to_cursor("schedules", found[limit - 1].schedule_id) if len(found) > limit else None
+        )
 
     def schedules_of(self, job_ids: Collection[str]) -> Mapping[str, tuple[ScheduleRecord, ...]]:
         found: dict[str, list[ScheduleRecord]] = {}

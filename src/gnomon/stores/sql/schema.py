@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table, Text
 
 from gnomon.core.fanout import PARENTS
-from gnomon.core.states import ACTIVE, State
+from gnomon.core.states import ACTIVE, FINAL, State
 
 metadata = sa.MetaData()
 
@@ -156,6 +156,7 @@ runs = Table(
     _maybe("cancel_reason"),
     _maybe("configuration"),
     Column("configuration_version", Integer),
+    _maybe("error_signature"),  # of its error (core.signatures): what is grouped together
 )
 
 ACTIVE_RUN = among(runs.c.state, ACTIVE)
@@ -172,6 +173,7 @@ CANCELLING_RUN = sa.and_(runs.c.cancel_requested_at.is_not(None), ACTIVE_RUN)
 POOLED_RUN = sa.and_(runs.c.pools.is_not(None), runs.c.state == constant(State.RUNNING.value))
 TROUBLED = frozenset({State.FAILED, State.CANCELLED, State.SKIPPED})
 TROUBLED_RUN = among(runs.c.state, TROUBLED)
+ENDED_RUN = among(runs.c.state, FINAL)
 USING_RUN = runs.c.configuration.is_not(None)
 JOINED_RUN = sa.and_(  # a run that is a flow of its own needs no entry, and items are their parent's
     runs.c.flow_id != runs.c.id, runs.c.parent_id.is_(None)
@@ -186,18 +188,57 @@ Index("ux_runs_key", runs.c.run_key, unique=True)
 # Lists leave items out: the index alone tells which they are.
 Index("ix_runs_job", runs.c.job_id, runs.c.due_at, runs.c.id, runs.c.parent_id)
 Index("ix_runs_due", runs.c.due_at, runs.c.id, runs.c.parent_id)
-_partial("ix_runs_active", ACTIVE_RUN, runs.c.job_id, runs.c.due_at, runs.c.id, runs.c.state)
+_partial("ix_runs_active", ACTIVE_RUN, runs.c.job_id, runs.c.due_at, runs.c.id, runs.c.state, runs.c.parent_id)
 _partial("ix_runs_open", ACTIVE_RUN, runs.c.due_at, runs.c.id, runs.c.state, runs.c.parent_id)
 _partial("ix_runs_queued", QUEUED_RUN, runs.c.queue, runs.c.rank, runs.c.due_at, runs.c.id)
 _partial("ix_runs_arriving", ARRIVING_RUN, runs.c.available_at)
 _partial("ix_runs_expiring", EXPIRING_RUN, runs.c.deadline_at)
 _partial("ix_runs_cancelling", CANCELLING_RUN, runs.c.cancel_requested_at)
 _partial("ix_runs_pooled", POOLED_RUN, runs.c.job_id)
-_partial("ix_runs_troubled", TROUBLED_RUN, runs.c.due_at, runs.c.id, runs.c.state, runs.c.parent_id)
-_partial("ix_runs_flow", JOINED_RUN, runs.c.flow_id)
+_partial(
+    "ix_runs_troubled",
+    TROUBLED_RUN,
+    runs.c.due_at,
+    runs.c.id,
+    runs.c.state,
+    runs.c.parent_id,
+    runs.c.job_id,
+    runs.c.error_signature,
+)
+# Written once, at the end of a run: bars, durations and outcomes of a job without its rows.
+_partial(
+    "ix_runs_ended",
+    ENDED_RUN,
+    runs.c.job_id,
+    runs.c.due_at,
+    runs.c.id,
+    runs.c.parent_id,
+    runs.c.state,
+    runs.c.duration_s,
+    runs.c.lateness_s,
+)
+_partial("ix_runs_flow", JOINED_RUN, runs.c.flow_id, runs.c.job_id)
 _partial("ix_runs_items", ITEM_RUN, runs.c.parent_id, runs.c.state)
 _partial("ix_runs_aside", ASIDE_RUN, runs.c.job_id, runs.c.state, runs.c.cause, runs.c.queue, runs.c.parent_id)
-_partial("ix_runs_configuration", USING_RUN, runs.c.configuration, runs.c.configuration_version)
+_partial(
+    "ix_runs_configuration",
+    USING_RUN,
+    runs.c.configuration,
+    runs.c.configuration_version,
+    runs.c.due_at,
+    runs.c.id,
+    runs.c.parent_id,
+)
+
+tallies = Table(  # how many runs that are over (no items) were due in each minute, and in each day
+    "tallies",
+    metadata,
+    Column("span", Integer, nullable=False),  # seconds: 60 or 86,400
+    _instant("at"),  # where the span begins
+    _text("state"),
+    Column("count", Integer, nullable=False),
+    sa.PrimaryKeyConstraint("span", "at", "state"),
+)
 
 attempts = Table(
     "attempts",

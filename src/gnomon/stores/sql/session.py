@@ -18,7 +18,7 @@ from gnomon.core.ports import Clock
 
 Row: TypeAlias = "tuple[Any, ...]"
 DIALECTS: Mapping[str, Dialect] = {"sqlite": sqlite.dialect()}
-_INSERTS: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+INSERTS: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Cursor(Protocol):
@@ -100,7 +100,7 @@ def upsert(table: Table, *, growing: str | None = None) -> Statement:
     keys = [column.name for column in table.primary_key]
 
     def build(dialect: str) -> ClauseElement:
-        adding = _INSERTS[dialect](table)
+        adding = INSERTS[dialect](table)
         rest = {column.name: adding.excluded[column.name] for column in table.columns if column.name not in keys}
         if growing is not None:
             rest[growing] = table.c[growing] + literal_column("1")
@@ -120,7 +120,7 @@ def insert_new(
     names = [column.name for column in table.columns if column.name not in without]
 
     def build(dialect: str) -> ClauseElement:
-        adding = _INSERTS[dialect](table).values({name: bindparam(name) for name in names})
+        adding = INSERTS[dialect](table).values({name: bindparam(name) for name in names})
         if greater is None:
             ignored: ClauseElement = adding.on_conflict_do_nothing(index_elements=list(unique))
             return ignored

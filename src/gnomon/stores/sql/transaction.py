@@ -15,6 +15,8 @@ from .run_lists import RunLists
 from .runs import RunReads, RunWrites
 from .schedules import ScheduleReads, ScheduleWrites
 from .skips import SkipReads, SkipWrites
+from .summaries import SummaryReads
+from .tallies import TallyReads
 
 
 class SqlReader(
@@ -30,6 +32,8 @@ class SqlReader(
     ConfigurationReads,
     AccessReads,
     AuditReads,
+    TallyReads,
+    SummaryReads,
 ):
     """A `Reader`."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -15,7 +14,7 @@ from gnomon.core.codec import job_from_json, job_to_json, schedule_from_json, sc
 from gnomon.core.errors import usage
 from gnomon.core.model import Job
 from gnomon.core.rules import ScheduleSpec
-from gnomon.core.values import canonical_json, from_micros, to_micros
+from gnomon.core.values import canonical_json, digest, from_micros, to_micros
 
 
 def micros(instant: datetime | None) -> int | None:
@@ -90,21 +89,31 @@ def spec_value(kept: str) -> ScheduleSpec:
     return schedule_from_json(json.loads(kept))
 
 
-def to_cursor(*key: str | int) -> str:
-    """The key of a page's last row, opaque to the caller."""
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+_LARGEST = 1 << 62
 
 
-def from_cursor(cursor: str, *kinds: type) -> tuple[Any, ...]:
+def to_cursor(scope: str, *key: str | int) -> str:
+    """The key of a page's last row, opaque to the caller. `scope`: the list, and what else it must fit."""
+    return base64.urlsafe_b64encode(json.dumps([*key, _seal(scope, key)]).encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str, scope: str, *kinds: type) -> tuple[Any, ...]:
     """The key of `to_cursor`.
 
     Raises:
-        UsageError: `bad_cursor`, if it is none of ours.
+        UsageError: `bad_cursor`, if it is none of ours, was changed, or belongs to another list or filter.
     """
     try:
-        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if [type(part) for part in key] == list(kinds):
+        *key, seal = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+        small = all(abs(part) < _LARGEST for part in key if isinstance(part, int))
+        if small and [type(part) for part in key] == list(kinds) and seal == _seal(scope, key):
             return tuple(key)
-    except (binascii.Error, ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         pass
-    raise usage("bad_cursor", f"{cursor!r} is no cursor of this list", key="cursor", hint="begin without a cursor")
+    shown = cursor if len(cursor) <= 60 else f"{cursor[:60]}…"
+    hint = "begin without a cursor, or use it with the filter it was given for"
+    raise usage("bad_cursor", f"{shown!r} is no cursor of this list", key="cursor", hint=hint)
+
+
+def _seal(scope: str, key: Sequence[object]) -> str:
+    return digest([scope, *(str(part) for part in key)])[:10]

@@ -146,7 +146,16 @@ def _runs() -> None:
         sa.Column("cancel_reason", sa.Text(), nullable=True),
         sa.Column("configuration", sa.Text(), nullable=True),
         sa.Column("configuration_version", sa.Integer(), nullable=True),
+        sa.Column("error_signature", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "tallies",
+        sa.Column("span", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("span", "at", "state"),
     )
 
 
@@ -154,7 +163,7 @@ def _run_indexes() -> None:
     _partial(
         "ix_runs_active",
         "runs",
-        ["job_id", "due_at", "id", "state"],
+        ["job_id", "due_at", "id", "state", "parent_id"],
         "state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')",
     )
     _partial(
@@ -169,7 +178,12 @@ def _run_indexes() -> None:
         ["cancel_requested_at"],
         "cancel_requested_at IS NOT NULL AND state IN ('scheduled', 'waiting', 'queued', 'running', 'retry_wait')",
     )
-    _partial("ix_runs_configuration", "runs", ["configuration", "configuration_version"], "configuration IS NOT NULL")
+    _partial(
+        "ix_runs_configuration",
+        "runs",
+        ["configuration", "configuration_version", "due_at", "id", "parent_id"],
+        "configuration IS NOT NULL",
+    )
     op.create_index("ix_runs_due", "runs", ["due_at", "id", "parent_id"])
     _partial(
         "ix_runs_expiring",
@@ -177,7 +191,7 @@ def _run_indexes() -> None:
         ["deadline_at"],
         "deadline_at IS NOT NULL AND attempts = 0 AND state IN ('scheduled', 'waiting', 'queued')",
     )
-    _partial("ix_runs_flow", "runs", ["flow_id"], "flow_id != id AND parent_id IS NULL")
+    _partial("ix_runs_flow", "runs", ["flow_id", "job_id"], "flow_id != id AND parent_id IS NULL")
     op.create_index("ix_runs_job", "runs", ["job_id", "due_at", "id", "parent_id"])
     _partial("ix_runs_items", "runs", ["parent_id", "state"], "parent_id IS NOT NULL")
     _partial(
@@ -198,8 +212,14 @@ def _run_indexes() -> None:
     _partial(
         "ix_runs_troubled",
         "runs",
-        ["due_at", "id", "state", "parent_id"],
+        ["due_at", "id", "state", "parent_id", "job_id", "error_signature"],
         "state IN ('failed', 'cancelled', 'skipped')",
+    )
+    _partial(
+        "ix_runs_ended",
+        "runs",
+        ["job_id", "due_at", "id", "parent_id", "state", "duration_s", "lateness_s"],
+        "state IN ('succeeded', 'failed', 'cancelled', 'skipped')",
     )
     op.create_index("ux_runs_key", "runs", ["run_key"], unique=True)
 
