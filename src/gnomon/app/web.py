@@ -90,6 +90,7 @@ class Web:
                 clock=self._parts.clock,
                 hosts=hosts - {"0.0.0.0", "::"},
                 secure=secure,
+                settings=settings,
                 changed=node.loop.wake,
                 tally=self._parts.tally,
                 quiet_s=node.loop.quiet_s,

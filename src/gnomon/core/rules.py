@@ -73,6 +73,9 @@ class ScheduleSpec:
 class ScheduleKinds(Protocol):
     """The schedule room as others see it: from what a person wrote to a rule that can be asked."""
 
+    def names(self) -> Sequence[str]:
+        """Names of the kinds there are."""
+
     def parse(self, value: object, *, default_timezone: str, job_id: str) -> ScheduleSpec:
         """Read one `schedule:` value (string or mapping) into canonical form.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gnomon.core.configurations import ConfigurationRecord
 from gnomon.core.errors import Problem
 from gnomon.core.ports import Reader, Transaction
-from gnomon.core.records import AuditRecord, FileRecord, JobFilter, JobRecord, Source, SourceKind
+from gnomon.core.records import AuditRecord, FileRecord, JobFilter, JobRecord, Page, Source, SourceKind
 from gnomon.core.values import JsonObject, rfc3339
 from gnomon.jobfiles.applying import FilePlan, plan_files
 from gnomon.jobfiles.directory import DirectoryWatcher
@@ -19,6 +19,7 @@ from .configurations import put
 from .context import Desk
 from .definitions import retire, upsert
 from .doubts import doubts, unknown_channels
+from .said import content_said, job_change, job_said
 from .views import problem_view
 
 logger = logging.getLogger("gnomon")
@@ -79,10 +80,16 @@ class FileDesk:
             task_types=self.desk.task_types,
         )
         self._configure(tx, plan)
+        made: list[AuditRecord] = []
         for job, path in plan.upserts:
-            upsert(tx, self.desk.planner, job, Source(SourceKind.FILE, path), now)
+            old, saved = active.get(job.job_id), upsert(tx, self.desk.planner, job, Source(SourceKind.FILE, path), now)
+            if old is None or saved is not old:
+                made.append(AuditRecord(now, FILES, "job.save", job.job_id, *job_change(old, saved, self.desk.kinds)))
         for job_id in plan.retire:
             retire(tx, self.desk.planner, active[job_id], now)
+            said = job_said(active[job_id], self.desk.kinds)
+            made.append(AuditRecord(now, FILES, "job.remove", job_id, said))
+        tx.add_audit(made)
         tx.put_pools(plan.pools, "files")
         known = set(watched.good) | set(watched.failed)
         tx.delete_files([f.path for f in tx.files() if f.path not in known])
@@ -92,11 +99,14 @@ class FileDesk:
     def _configure(self, tx: Transaction, plan: FilePlan) -> None:
         now = self.desk.clock.now()
         for name, content, path in plan.configurations:
+            old = tx.configuration(name)
             if put(tx, name, content, Source(SourceKind.FILE, path), now, FILES):
-                tx.add_audit([AuditRecord(now, FILES, "configuration.save", name, None, {"path": path})])
+                before, after = content_said(old), content_said(tx.configuration(name))
+                tx.add_audit([AuditRecord(now, FILES, "configuration.save", name, before, after)])
         for name in plan.dropped:
+            old = tx.configuration(name)
             tx.delete_configuration(name)
-            tx.add_audit([AuditRecord(now, FILES, "configuration.delete", name)])
+            tx.add_audit([AuditRecord(now, FILES, "configuration.delete", name, content_said(old))])
 
     def _record(self, path: str, plan: FilePlan) -> FileRecord:
         problems = (*self.watcher.failed.get(path, ()), *plan.problems.get(path, ()))
@@ -185,15 +195,24 @@ def confirm_empty(desk: Desk) -> None:
 
 def list_files(desk: Desk) -> list[JsonObject]:
     """Job files and what is wrong with them."""
-    return [
-        {
-            "path": f.path,
-            "ok": f.ok,
-            "seen_at": rfc3339(f.seen_at),
-            "problems": list(f.problems),
-        }
-        for f in desk.store.read(lambda reader: list(reader.files()))
-    ]
+    return [_file_view(f) for f in desk.store.read(lambda reader: list(reader.files()))]
+
+
+def file_page(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
+    """Job files by path, and a part of them. The cursor is the last path of the part before."""
+    found = [f for f in desk.store.read(lambda reader: list(reader.files())) if f.path > (cursor or "")]
+    more = found[limit - 1].path if len(found) > limit else None
+    return Page(tuple(_file_view(f) for f in found[:limit]), more)
+
+
+def guard(desk: Desk) -> str | None:
+    """What the scheduler does not believe of the jobs directory, in words; None: it believes it."""
+    return desk.store.read(lambda reader: reader.setting(GUARD))
+
+
+def _file_view(record: FileRecord) -> JsonObject:
+    seen = rfc3339(record.seen_at)
+    return {"path": record.path, "ok": record.ok, "seen_at": seen, "problems": list(record.problems)}
 
 
 def _strangers(active: Mapping[str, JobRecord], watcher: DirectoryWatcher) -> list[str]:

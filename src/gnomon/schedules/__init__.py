@@ -41,6 +41,10 @@ class Kinds:
     def __init__(self, kinds: Sequence[Kind] = BUILTIN) -> None:
         self._kinds = {kind.name: kind for kind in kinds}
 
+    def names(self) -> Sequence[str]:
+        """Names of the kinds there are."""
+        return list(self._kinds)
+
     def parse(self, value: object, *, default_timezone: str, job_id: str) -> ScheduleSpec:
         """Read one `schedule:` value into canonical form. Raises UsageError with all problems at once."""
         if isinstance(value, str):

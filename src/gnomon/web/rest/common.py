@@ -22,9 +22,9 @@ F = TypeVar("F")
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
 Asking = Annotated[
-    str | None, Query(max_length=2000, description="The filter language: `type:http label:team=data word`; `-` negates.")
+    str | None,
+    Query(max_length=2000, description="The filter language: `type:http label:team=data word`."),
 ]
-Several = Annotated[list[str], Query(max_length=1000)]
 After = Annotated[
     str | None, Query(max_length=100, description="From then on: RFC 3339, `+2h`, `tomorrow 09:00`, …; now.")
 ]

@@ -10,13 +10,13 @@ from fastapi.responses import Response
 
 from gnomon.core.access import Permission
 from gnomon.core.errors import usage
-from gnomon.core.records import JobFilter
-from gnomon.operations import deleting, jobs
+from gnomon.operations import jobs
+from gnomon.operations.filters import JOBS
 from gnomon.web.answers import answers, check_match, nothing, ok, page, tagged
 from gnomon.web.asking import Asked, needs
 from gnomon.web.models.jobs import EXAMPLE_DEFINITION, EXAMPLE_JOB, Definition, Job, JobPage, PauseBody
 
-from .common import Cursor, JobId, Limit, labels, moment
+from .common import Asking, Cursor, JobId, Limit, chosen
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 _Body = Annotated[dict[str, Any], Body(description="The keys of a job file.", examples=[EXAMPLE_DEFINITION])]
@@ -31,26 +31,22 @@ _TEXT = "Jobs of files are read-only here: change the file."
 )
 def list_jobs(
     asked: Annotated[Asked, needs(Permission.READ)],
-    id: Annotated[list[str], Query(description="These jobs.", max_length=1000)] = [],  # noqa: B006 (FastAPI copies it)
+    id: Annotated[list[str], Query(description="These jobs.")] = [],  # noqa: B006 (FastAPI copies it)
     type: Annotated[list[str], Query(description="With a task of these types: `http`, `api`, `db`, …")] = [],  # noqa: B006
     label: Annotated[list[str], Query(description="With these labels, `NAME=VALUE`.")] = [],  # noqa: B006
     due_from: Annotated[str | None, Query(description="With a run due, or planned, from this time on.")] = None,
     due_until: Annotated[str | None, Query(description="… and before this time.")] = None,
-    paused: bool | None = None,
+    paused: Annotated[bool | None, Query(description="Only paused ones, or only others.")] = None,
+    retired: Annotated[bool, Query(description="Only those no source has any more.")] = False,
+    q: Asking = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
     """Jobs by id."""
-    desk = asked.desk
-    where = JobFilter(
-        job_ids=tuple(id),
-        task_types=deleting.task_types(desk, type),
-        labels=labels(label),
-        paused=paused,
-        due_from=moment(desk, due_from, "query.due_from"),
-        due_until=moment(desk, due_until, "query.due_until"),
-    )
-    return page(jobs.list_jobs(desk, where, limit, cursor))
+    options = {"job": id, "type": type, "label": label, "since": due_from, "until": due_until, "paused": paused}
+    renamed = {"job": "id", "since": "due_from", "until": "due_until"}
+    where = chosen(JOBS, asked.desk, {**options, "retired": retired or None}, q, renamed)
+    return page(jobs.list_jobs(asked.desk, where, limit, cursor))
 
 
 @router.post(
