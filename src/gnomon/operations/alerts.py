@@ -64,7 +64,8 @@ def acknowledge_incident(desk: Desk, incident_id: str) -> JsonObject:
         if incident.acknowledged_at is None:
             incident = replace(incident, acknowledged_at=desk.clock.now(), acknowledged_by=desk.actor)
             tx.put_incidents([incident])
-            desk.audit(tx, "incident.acknowledge", incident.id)
+            before = {"job_id": incident.job_id, "kind": str(incident.kind), "acknowledged_by": None}
+            desk.audit(tx, "incident.acknowledge", incident.id, before, {**before, "acknowledged_by": desk.actor})
         return _with_deliveries(tx, incident)
 
     return desk.store.write(write)

@@ -20,6 +20,7 @@ from .filters import task_types as types_named
 from .jobs import delete_job, logs_of, refuse_undeletable
 from .lookup import find_job, find_run, find_schedule, refuse_file_owned
 from .periods import find_jobs
+from .said import runs_said
 from .schedules import delete_schedule
 
 RUNS_AT_ONCE = 500
@@ -196,8 +197,9 @@ def _remove(desk: Desk, tx: Transaction, ids: Sequence[str]) -> tuple[list[str],
     logs = logs_of(tx, gone)
     tx.delete_runs(gone)
     if gone:
+        said = runs_said([runs[i] for i in gone])
         more = f" and {len(gone) - 20} more" if len(gone) > 20 else ""
-        desk.audit(tx, "run.delete", ", ".join(gone[:20]) + more)
+        desk.audit(tx, "run.delete", ", ".join(gone[:20]) + more, said)
     return gone, kept, logs
 
 

@@ -19,6 +19,7 @@ from gnomon.engine.fanout import cancel_items
 from .context import Desk
 from .lookup import find_run
 from .repeating import failures, repeat
+from .said import run_said
 from .views import run_view
 
 _PAGE = 1000
@@ -70,8 +71,10 @@ def cancel_flow(desk: Desk, name: str) -> JsonObject:
         runs = [run for run in tx.flow(flow_id) if run.state not in FINAL]
         if not runs:
             raise Conflict(Problem("flow_over", f"flow {flow_id} is over", hint="nothing is left to cancel"))
+        before = {run.id: run_said(run) for run in runs}
         cancel_all(desk, tx, runs)
-        desk.audit(tx, "flow.cancel", flow_id)
+        after = {run.id: run_said(run) for run in tx.runs_by_id(list(before)).values()}
+        desk.audit(tx, "flow.cancel", flow_id, before, after)
         return flow_id
 
     return show_flow(desk, desk.store.write(work))
@@ -100,7 +103,8 @@ def retry_flow(desk: Desk, name: str) -> JsonObject:
                 made, waiting = repeat(desk, tx, run, now, ids)
                 fresh += [made, *waiting]
         desk.progress.step(tx, [run for run in fresh if run.state is State.WAITING], now, Acts())
-        desk.audit(tx, "flow.retry", flow_id, after=[run.id for run in fresh])
+        before, after = ({run.id: run_said(run) for run in some} for some in (bad, fresh))
+        desk.audit(tx, "flow.retry", flow_id, before, after)
         return flow_id
 
     return show_flow(desk, desk.store.write(work))

@@ -20,6 +20,7 @@ from .definitions import retire, set_firing, upsert
 from .files import active_jobs
 from .lookup import find_job, refuse_file_owned
 from .periods import find_jobs
+from .said import job_change, job_said
 from .views import job_view
 
 _DELETE_BATCH = 500
@@ -94,8 +95,9 @@ def save_job(desk: Desk, job: Job, source: Source, seen: Seen | None = None) -> 
             refuse_file_owned(old, "changed")
             raise Conflict(Problem("owned_elsewhere", f"job {job.job_id!r} belongs to {old.source.kind}"))
         fitting = settle(tx, job, desk.task_types)
-        if upsert(tx, desk.planner, fitting, source, desk.clock.now()) != old:
-            desk.audit(tx, "job.save", job.job_id)
+        saved = upsert(tx, desk.planner, fitting, source, desk.clock.now())
+        if saved != old:
+            desk.audit(tx, "job.save", job.job_id, *job_change(old, saved, desk.kinds))
 
     desk.store.write(work)
     return show_job(desk, job.job_id)
@@ -113,7 +115,7 @@ def retire_job(desk: Desk, job_id: str) -> None:
         refuse_file_owned(record, "removed")
         if record.retired_at is None:
             retire(tx, desk.planner, record, desk.clock.now())
-            desk.audit(tx, "job.remove", job_id)
+            desk.audit(tx, "job.remove", job_id, job_said(record, desk.kinds))
 
     desk.store.write(work)
 
@@ -140,7 +142,8 @@ def set_paused(desk: Desk, tx: Transaction, record: JobRecord, paused: bool, rea
     else:
         changed = replace(record, paused_at=None, paused_by=None, pause_reason=None, failure_streak=0)
     set_firing(tx, desk.planner, record, changed, now)
-    desk.audit(tx, "job.pause" if paused else "job.resume", record.job_id, after=reason)
+    before, after = ({"paused": r.paused_at is not None, "reason": r.pause_reason} for r in (record, changed))
+    desk.audit(tx, "job.pause" if paused else "job.resume", record.job_id, before, after)
     return True
 
 
@@ -164,7 +167,7 @@ def delete_job(desk: Desk, job_id: str) -> int:
         done = page.next is None
         if done:
             tx.delete_job(job_id)
-            desk.audit(tx, "job.delete", job_id)
+            desk.audit(tx, "job.delete", job_id, job_said(record, desk.kinds))
         gone.extend(logs)
         return len(ids), done
 

@@ -19,6 +19,7 @@ from .flows import cancel_all
 from .lookup import find_job, find_run
 from .parameters import checked_parameters
 from .repeating import refuse_retired, repeat
+from .said import run_said
 from .views import run_view
 
 
@@ -65,7 +66,7 @@ def start_run(
         values = checked_parameters(record.job, parameters or {})
         order = Order(record, Cause.MANUAL, desk.actor, due_at=now, run_key=key, parameters=values)
         made, _ = create(tx, [order], now, desk.engine.new_id)
-        desk.audit(tx, "run.start", made[0].id, after={"job_id": job_id})
+        desk.audit(tx, "run.start", made[0].id, after={**run_said(made[0]), "parameters": dict(values)})
         return made[0].id
 
     return show_run(desk, desk.store.write(work))
@@ -80,6 +81,7 @@ def start_pipeline(desk: Desk, job_ids: list[str]) -> str:
         roots, below = create_flow(tx, orders, now, desk.engine.new_id)
         ended = [run for run in (*roots, *below) if run.state in FINAL]
         desk.progress.step(tx, ended, now, Acts())
+        desk.audit(tx, "flow.start", roots[0].flow_id, after={"jobs": list(job_ids)})
         return roots[0].flow_id
 
     return desk.store.write(work)
@@ -97,7 +99,7 @@ def cancel_run(desk: Desk, run_id: str) -> JsonObject:
         if run.state in FINAL:
             raise Conflict(Problem("run_over", f"run {run.id} is over: {run.state}", hint="nothing is left to cancel"))
         cancel_all(desk, tx, [run])
-        desk.audit(tx, "run.cancel", run.id)
+        desk.audit(tx, "run.cancel", run.id, run_said(run), run_said(find_run(tx, run.id)))
         return run.id
 
     return show_run(desk, desk.store.write(work))
@@ -121,7 +123,7 @@ def skip_run(desk: Desk, run_id: str) -> JsonObject:
         skipped = lifecycle.skip(run, now, lifecycle.SKIPPED_BY_HAND, f"skipped by {desk.actor}")
         tx.update_runs([(skipped, run.state)])
         desk.progress.step(tx, [skipped], now, Acts())
-        desk.audit(tx, "run.skip", run.id)
+        desk.audit(tx, "run.skip", run.id, run_said(run), run_said(skipped))
         return run.id
 
     return show_run(desk, desk.store.write(work))
@@ -142,7 +144,7 @@ def retry_run(desk: Desk, run_id: str) -> JsonObject:
         if run.state not in FINAL:
             raise Conflict(Problem("run_active", f"run {run.id} is {run.state}", hint="cancel it or wait for its end"))
         made, _ = repeat(desk, tx, run, desk.clock.now())
-        desk.audit(tx, "run.retry", made.id, before=run.id)
+        desk.audit(tx, "run.retry", made.id, {"retry_of": run.id, **run_said(run)}, run_said(made))
         return made.id
 
     return show_run(desk, desk.store.write(work))

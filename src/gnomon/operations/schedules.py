@@ -11,7 +11,7 @@ from gnomon.core.identity import duplicate_schedule_ids, schedule_ids
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import JobRecord, Page, ScheduleFilter, ScheduleRecord
-from gnomon.core.values import JsonObject
+from gnomon.core.values import JsonObject, rfc3339
 
 from .context import Desk
 from .definitions import restarted, set_entry_firing, upsert
@@ -112,8 +112,10 @@ def reset_schedule(desk: Desk, schedule_id: str) -> JsonObject:
     def work(tx: Transaction) -> str:
         now = desk.clock.now()
         entry = find_schedule(tx, schedule_id)
-        tx.put_schedules([restarted(desk.planner, find_job(tx, entry.job_id), entry, now)])
-        desk.audit(tx, "schedule.reset", entry.schedule_id)
+        fresh = restarted(desk.planner, find_job(tx, entry.job_id), entry, now)
+        tx.put_schedules([fresh])
+        before, after = ({"next_fire_at": rfc3339(one.cursor)} for one in (entry, fresh))
+        desk.audit(tx, "schedule.reset", entry.schedule_id, before, after)
         return entry.schedule_id
 
     return show_schedule(desk, desk.store.write(work))
@@ -152,7 +154,8 @@ def _set_paused(desk: Desk, schedule_id: str, paused: bool) -> JsonObject:
         if (entry.paused_at is not None) != paused:
             at, by = (now, desk.actor) if paused else (None, None)
             set_entry_firing(tx, desk.planner, record, entry, replace(entry, paused_at=at, paused_by=by), now)
-            desk.audit(tx, "schedule.pause" if paused else "schedule.resume", entry.schedule_id)
+            action = "schedule.pause" if paused else "schedule.resume"
+            desk.audit(tx, action, entry.schedule_id, {"paused": not paused}, {"paused": paused})
         return entry.schedule_id
 
     return show_schedule(desk, desk.store.write(work))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gnomon.core.configurations import ConfigurationRecord
+from gnomon.core.filters import AuditFilter
 from gnomon.core.records import Source, SourceKind
 from gnomon.core.tasks import TaskTypeRegistry
 from gnomon.operations.configurations import save_configuration
@@ -52,7 +53,12 @@ def test_a_configuration_comes_changes_and_goes_with_its_file(watched: Watched) 
     assert (record.version, record.arguments["env"]) == (2, {"A": "twofold"})
     write(watched, conf="jobs: []\n")
     assert stored(watched) is None
-    assert {a.action for a in watched.d.read(lambda r: r.audit())} == {"configuration.save", "configuration.delete"}
+    audit = watched.d.read(lambda r: r.audit_page(AuditFilter(actions=("configuration",)))).items
+    assert [(a.action, (a.before or {}).get("version")) for a in audit] == [
+        ("configuration.delete", 2),
+        ("configuration.save", 1),
+        ("configuration.save", None),
+    ]
 
 
 def test_a_job_uses_a_configuration_of_another_file(watched: Watched) -> None:
