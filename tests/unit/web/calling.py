@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from asyncio import Runner
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from starlette.types import ASGIApp
 
 from gnomon.app.parts import Parts
 from gnomon.core.access import Role
@@ -73,14 +75,18 @@ def _checked(answer: httpx.Response, status: int) -> Any:
 
 
 class World:
-    """A service on a database of its own. `desk`: the operations beside REST, as of the CLI."""
+    """A service on a database of its own. `desk`: the operations beside REST, as of the CLI.
 
-    def __init__(self, parts: Parts) -> None:
+    Args:
+        fresh: an application of its own; otherwise all worlds share one (building it takes long), one after the other.
+    """
+
+    def __init__(self, parts: Parts, *, fresh: bool = False) -> None:
         self.parts = parts
         self.desk = parts.desk("cli:test")
         self.changes = 0
         self.service = Service(desk=self._desk, clock=parts.clock, changed=self._changed, settings=parts.settings)
-        self.application = build(self.service)
+        self.application = build(self.service) if fresh else _shared(self.service)
         self.tokens = {role: str(create_token(self.desk, f"a-{role}", role)["token"]) for role in Role}
         self._runner = Runner()
 
@@ -118,3 +124,17 @@ class World:
         job = build_job(document, self.desk.kinds, self.desk.task_types, self.desk.timezone)
         source = Source(SourceKind.REST) if file is None else Source(SourceKind.FILE, file)
         save_job(self.desk, job, source)
+
+
+_kept: list[tuple[Service, ASGIApp]] = []
+
+
+def _shared(service: Service) -> ASGIApp:
+    """The application of all worlds, which serves this one from now on."""
+    if not _kept:
+        own = replace(service)
+        _kept.append((own, build(own)))
+    own, application = _kept[0]
+    for field in fields(Service):
+        setattr(own, field.name, getattr(service, field.name))
+    return application
