@@ -140,7 +140,8 @@ def _simple(name: str, value: Json, key: str, checks: Checks) -> Json:
     if name in ("body", "html"):
         return checks.text(value, key, one_line=False)
     text = checks.text(value, key)
-    if name == "host" and text is not None and not checks.is_open(text) and re.search(r"[\s/@\x00-\x1f]", text.strip()):
+    bad = r"[\s/@\x00-\x1f]|^[^:]*:[^:]*$"  # two colons and more: an IPv6 address
+    if name == "host" and text is not None and not checks.is_open(text) and re.search(bad, text.strip()):
         checks.problem(
             "bad_value", f"{checks.shown(text)} is no host", key, "e.g. smtp.example.com, the port in `port`"
         )

@@ -7,6 +7,7 @@ import os
 import re
 from base64 import b64encode, encodebytes
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
@@ -146,6 +147,16 @@ def _attachments(value: Json) -> list[MIMEBase]:
         part.add_header("Content-Disposition", "attachment", filename=name if plain else ("utf-8", "", name))
         parts.append(part)
     return parts
+
+
+def weight_of(arguments: JsonObject) -> int:
+    """Bytes of the attachments that are files, as far as they can be known before they are read."""
+    weight = 0
+    for item in _list(arguments.get("attachments")):
+        path = item.get("path") if isinstance(item, Mapping) else item
+        with suppress(OSError):
+            weight += os.stat(path).st_size if isinstance(path, str) else 0
+    return weight
 
 
 def _to_base64(part: MIMEBase, data: bytes) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 
 import aiosmtplib
 
@@ -14,7 +15,7 @@ from gnomon.core.values import Json, JsonObject
 from gnomon.system.clock import SystemClock
 
 from .email_arguments import read, security
-from .email_message import Letter, letter_of
+from .email_message import Letter, letter_of, weight_of
 from .net_addresses import Gate, gate_of_worker
 from .net_checks import Checks
 from .net_tls import context
@@ -23,7 +24,11 @@ from .performing import TaskFailed, Work
 
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 60.0
-GOODBYE_TIMEOUT_S = 2.0
+DATA_TIMEOUT_S = 600.0
+"""For the message and the answer to it: giving up earlier sends it twice (RFC 5321, 4.5.3.2.6)."""
+PIECE = 256 * 1024
+PIECES = 128
+"""Pieces of attachments that all attempts together have in memory, each several times over; more wait."""
 
 
 async def run(work: Work, gate: Gate | None = None) -> Json:
@@ -39,15 +44,21 @@ async def run(work: Work, gate: Gate | None = None) -> Json:
     arguments = read(work.arguments, checks)
     if checks.problems:
         raise TaskFailed("bad_arguments", "; ".join(str(problem) for problem in checks.problems))
+    async with _room(work, await asyncio.to_thread(weight_of, arguments)):
+        return await _deliver(arguments, work, gate or gate_of_worker())
+
+
+async def _deliver(arguments: JsonObject, work: Work, gate: Gate) -> Json:
     run_id = work.environment.get("GNOMON_RUN_ID", "run")
     letter = await asyncio.to_thread(letter_of, arguments, run_id, SystemClock().now())
     tls, port = security(arguments)
     where = f"{arguments['host']}:{port}"
     verify = arguments.get("verify", True)
-    tls_context = None if tls == "none" else context(verify if isinstance(verify, bool | str) else True)
+    verify = verify if isinstance(verify, bool | str) else True
+    tls_context = None if tls == "none" else await asyncio.to_thread(context, verify)  # it reads files
     limit = arguments.get("connect_timeout")
     patience = float(limit) if isinstance(limit, int | float) else CONNECT_TIMEOUT_S
-    link = await _connect(gate or gate_of_worker(), str(arguments["host"]), port, patience)
+    link = await _connect(gate, str(arguments["host"]), port, patience)
     client = aiosmtplib.SMTP(
         hostname=str(arguments["host"]).rstrip("."),
         sock=link,  # from here on it belongs to the client
@@ -57,10 +68,36 @@ async def run(work: Work, gate: Gate | None = None) -> Json:
         timeout=COMMAND_TIMEOUT_S,
         local_hostname=_own_name(),
     )
+    done = False
     try:
-        return await _send(client, arguments, letter, where, patience, work)
+        result = await _send(client, arguments, letter, where, patience, work)
+        done = True
+    except TaskFailed as failed:
+        done = failed.task_code in ("smtp_refused", "smtp_auth")
+        raise
     finally:
-        await _leave(client)
+        _leave(client, done)
+    return result
+
+
+@asynccontextmanager
+async def _room(work: Work, weight: int) -> AsyncIterator[None]:
+    """Wait until attachments of so many bytes may be in memory."""
+    key = "gnomon.tasks.email:room"
+    line, pieces = work.loop_state.setdefault(key, (asyncio.Lock(), asyncio.Semaphore(PIECES)))
+    wanted, taken = min(weight // PIECE, PIECES), 0
+    if not wanted:
+        yield
+        return
+    try:
+        async with line:  # one after the other: two that have half of what they want would wait for ever
+            while taken < wanted:
+                await pieces.acquire()
+                taken += 1
+        yield
+    finally:
+        for _ in range(taken):
+            pieces.release()
 
 
 async def _connect(gate: Gate, host: str, port: int, patience: float) -> socket.socket:
@@ -83,7 +120,7 @@ async def _connect(gate: Gate, host: str, port: int, patience: float) -> socket.
         else:
             return link
         link.close()
-    raise TaskFailed("smtp_unreachable", f"{host}:{port}: {said}")
+    raise TaskFailed("smtp_unreachable", f"{host}:{port}: {said} (`host`, `port`)")
 
 
 async def _send(
@@ -93,9 +130,7 @@ async def _send(
         await client.connect(timeout=max(patience, 1.0))
         if "username" in arguments:
             await _log_in(client, arguments, where)
-        refused, answer = await client.sendmail(
-            letter.sender, letter.recipients, letter.data, mail_options=_options(letter)
-        )
+        refused, answer = await _hand_over(client, letter)
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         raise _failure(error, where) from None
     result: dict[str, Json] = {
@@ -109,15 +144,42 @@ async def _send(
     return result
 
 
-async def _leave(client: aiosmtplib.SMTP) -> None:
-    """Say goodbye if the connection is there still, and close it."""
-    try:
-        if client.is_connected:
-            await client.quit(timeout=GOODBYE_TIMEOUT_S)
-    except (aiosmtplib.SMTPException, OSError):
-        pass
-    finally:
-        client.close()
+async def _hand_over(client: aiosmtplib.SMTP, letter: Letter) -> tuple[dict[str, aiosmtplib.SMTPResponse], str]:
+    """The recipients that were refused, and what was said to the message."""
+    options = []
+    encoding = "ascii"
+    if not all(each.isascii() for each in (letter.sender, *letter.recipients)):
+        if not client.supports_extension("smtputf8"):
+            raise aiosmtplib.SMTPNotSupported("it takes no addresses that are not ASCII (SMTPUTF8)")
+        options.append("SMTPUTF8")
+        encoding = "utf-8"
+    if client.supports_extension("size"):
+        options.append(f"SIZE={len(letter.data)}")
+    await client.mail(letter.sender, options=options, encoding=encoding)
+    refused: list[aiosmtplib.SMTPRecipientRefused] = []
+    for each in letter.recipients:
+        try:
+            await client.rcpt(each, encoding=encoding)
+        except aiosmtplib.SMTPRecipientRefused as error:
+            refused.append(error)
+    if len(refused) == len(letter.recipients):
+        raise aiosmtplib.SMTPRecipientsRefused(refused)
+    said = await client.data(letter.data, timeout=DATA_TIMEOUT_S)
+    return {each.recipient: aiosmtplib.SMTPResponse(each.code, each.message) for each in refused}, said.message
+
+
+def _leave(client: aiosmtplib.SMTP, done: bool) -> None:
+    """Close the connection: with a goodbye that is not waited for when all has been said, else at once, so that
+    nothing of a message is sent behind our back.
+    """
+    transport = client.transport
+    if isinstance(transport, asyncio.WriteTransport) and not transport.is_closing():
+        if done and transport.get_write_buffer_size() == 0:
+            with suppress(OSError, RuntimeError):
+                transport.write(b"QUIT\r\n")
+        else:
+            transport.abort()
+    client.close()
 
 
 async def _log_in(client: aiosmtplib.SMTP, arguments: JsonObject, where: str) -> None:
@@ -129,11 +191,6 @@ async def _log_in(client: aiosmtplib.SMTP, arguments: JsonObject, where: str) ->
         if type(error) not in (aiosmtplib.SMTPException, aiosmtplib.SMTPNotSupported):
             raise
         raise TaskFailed("smtp_auth", f"{where} takes no username and password") from None
-
-
-def _options(letter: Letter) -> list[str]:
-    """Local parts that are not ASCII need a server that takes them."""
-    return [] if all(each.isascii() for each in (letter.sender, *letter.recipients)) else ["SMTPUTF8"]
 
 
 def _failure(error: Exception, where: str) -> TaskFailed:
