@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from gnomon.operations.context import Desk
+    from gnomon.operations.validate import Checked
     from gnomon.operations.why import Explanation
 
 _ASK = "Ask"
@@ -42,9 +43,9 @@ def validate(
     from gnomon.operations.validate import check_path
 
     session.check()
-    checked = check_path(
-        path, *registries(), session.settings.timezone, session.configurations(), session.settings.alerts.channels
-    )
+    settings = session.settings
+    known = session.configurations(), settings.alerts.channels, settings.pools
+    checked = check_path(path, *registries(), settings.timezone, *known)
     if session.json:
         print_json(checked.view())
         return 2 if checked.problems else 0
@@ -54,10 +55,14 @@ def validate(
         print(f"warning: {line}")
     if checked.problems:
         count = len(checked.problems)
-        print(f"{path}: {count} {'problem' if count == 1 else 'problems'}, {len(checked.jobs)} good jobs")
+        print(f"{path}: {count} {'problem' if count == 1 else 'problems'}, {_jobs(checked)} good")
         return 2
-    print(f"{path}: {len(checked.jobs)} {'job' if len(checked.jobs) == 1 else 'jobs'}, all good")
+    print(f"{path}: {_jobs(checked)}, all good")
     return 0
+
+
+def _jobs(checked: Checked) -> str:
+    return f"{len(checked.jobs)} {'job' if len(checked.jobs) == 1 else 'jobs'}"
 
 
 def next_(

@@ -73,9 +73,13 @@ def _run_file(session: Session, path: Path) -> int:
     from gnomon.operations.validate import check_path
 
     session.check()
-    checked = check_path(
-        path, *registries(), session.settings.timezone, session.configurations(), session.settings.alerts.channels
-    )
+    settings = session.settings
+    known = session.configurations(), settings.alerts.channels, settings.pools
+    checked = check_path(path, *registries(), settings.timezone, *known)
+    endless = [warning for warning in checked.warnings if warning.code == "pool_undeclared"]
+    if endless:  # nobody would declare it while this runs
+        report_problems(endless, session.json)
+        return 2
     if checked.problems:
         report_problems(checked.problems, session.json)
         if not checked.usable:

@@ -13,6 +13,7 @@ from gnomon.core.attempts import Event, Executor
 from gnomon.core.ports import Clock, Logs, Store, Transaction
 from gnomon.core.records import NodeRecord, RunRecord
 from gnomon.core.states import FINAL, State
+from gnomon.core.values import rfc3339
 
 from .acts import Acts
 from .alerting import Lookout
@@ -236,9 +237,9 @@ def _expire(tx: Transaction, now: datetime, acts: Acts) -> list[RunRecord]:
 
 def _expired(run: RunRecord, now: datetime) -> RunRecord:
     if run.state is State.WAITING and run.schedule_id is not None:
-        text = f"waited until {run.deadline_at} for {run.waiting_for or 'its upstreams'}"
+        text = f"waited until {rfc3339(run.deadline_at)} for {run.waiting_for or 'its upstreams'}"
         return lifecycle.fail(run, now, "dependencies_not_met", text)
-    return lifecycle.skip(run, now, "deadline", f"not started by its start_deadline, {run.deadline_at}")
+    return lifecycle.skip(run, now, "deadline", f"not started by its start_deadline, {rfc3339(run.deadline_at)}")
 
 
 def _arrive(tx: Transaction, now: datetime, acts: Acts) -> None:

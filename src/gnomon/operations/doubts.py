@@ -79,6 +79,22 @@ def unknown_channels(job: Job, channels: Collection[str] | None) -> list[Problem
     ]
 
 
+def pool_doubts(job: Job, pools: Mapping[str, int]) -> list[Problem]:
+    """Pools that nobody declares: a run waits for them for ever. And wishes that are larger than the pool."""
+    found = []
+    for pool, slots in job.pools.items():
+        size = pools.get(pool)
+        if size is None:
+            near = difflib.get_close_matches(pool, sorted(pools), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"write `pools: {{{pool}: 2}}` in a file or gnomon.toml"
+            text = f"job {job.job_id!r}: pool {pool!r} is declared nowhere here: its runs wait until it is"
+            found.append(Problem("pool_undeclared", text, "pool", hint))
+        elif slots > size:
+            text = f"job {job.job_id!r} wants {slots} of the {size} slots of pool {pool!r}: it runs alone in it"
+            found.append(Problem("pool_too_small", text, f"pool.{pool}", f"at most {size}"))
+    return found
+
+
 def _unfilled(job: Job, root: str, value: Json, known: Collection[str]) -> list[Problem]:
     found: dict[str, Problem] = {}
     for key, name in ((key, name) for key, text in _texts(root, value) for name in references_in(text)):

@@ -15,7 +15,7 @@ from gnomon.core.values import JsonObject
 from gnomon.jobfiles.uses import Content
 from gnomon.jobfiles.validating import judge_path
 
-from .doubts import doubts, open_references, unknown_channels, unknown_runs
+from .doubts import doubts, open_references, pool_doubts, unknown_channels, unknown_runs
 from .views import problem_view
 
 
@@ -50,18 +50,23 @@ def check_path(
     timezone: str,
     configured: Mapping[str, ConfigurationRecord] | None = None,
     channels: Collection[str] | None = None,
+    pools: Mapping[str, int] | None = None,
 ) -> Checked:
     """Everything about the job files at `path`, judged together as at a first start.
 
     Args:
         configured: configurations of a database, which jobs may use as well.
         channels: those that alerts may go to; None: not known.
+        pools: those of the settings, beside those of the files; None: not known.
     """
     jobs, problems, files = judge_path(path, kinds, task_types, default_timezone=timezone, configured=configured)
     unknown, beside = unknown_runs(jobs) if not problems else ([], [])
     unfilled = [problem for job in jobs for problem in doubts(job)]
     problems = (*problems, *(replace(p, file=str(path)) for p in (*unfilled, *unknown)))
     odd = [p for job in jobs for p in (*unknown_channels(job, channels), *open_references(job))]
+    if pools is not None:
+        slots = {**{name: size for parsed in files.values() for name, size in parsed.pools.items()}, **pools}
+        odd += [p for job in jobs for p in pool_doubts(job, slots)]
     strange = (replace(p, file=str(path)) for p in (*odd, *beside))
     warnings = (*(warning for parsed in files.values() for warning in parsed.warnings), *strange)
     contents = {name: Content(record.type, record.arguments) for name, record in (configured or {}).items()}

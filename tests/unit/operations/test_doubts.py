@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gnomon.core.model import Dependency, Job, Parameter, Task
-from gnomon.operations.doubts import doubts, open_references, unknown_channels, unknown_runs
+from gnomon.operations.doubts import doubts, open_references, pool_doubts, unknown_channels, unknown_runs
 
 
 def _job(*words: str, **fields: object) -> Job:
@@ -62,3 +62,15 @@ def test_a_reference_that_never_closes_is_a_warning() -> None:
     (warning,) = open_references(_job("a", "${oops"))
     assert (warning.code, warning.key) == ("reference_unclosed", "task.command[2]")
     assert open_references(_job("$${x", "${fire_date}", "$HOME", "{}")) == []
+
+
+def test_a_pool_that_nobody_declares_or_that_is_too_small() -> None:
+    job = _job(pools={"db": 3, "dsk": 1, "gpu": 1})
+    found = {
+        problem.key if problem.code == "pool_too_small" else problem.code: problem
+        for problem in pool_doubts(job, {"db": 2, "disk": 1, "gpu": 1})
+    }
+    assert found.keys() == {"pool.db", "pool_undeclared"}
+    assert "wants 3 of the 2 slots" in found["pool.db"].message
+    assert found["pool_undeclared"].hint == "did you mean 'disk'?"
+    assert "gnomon.toml" in pool_doubts(job, {"db": 3, "dsk": 1})[0].hint
