@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,18 @@ from gnomon.operations.settings import load_settings
 from tests.unit.web.calling import Caller, World
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database with its schema: made once, then copied."""
+    path = tmp_path_factory.mktemp("empty") / "gnomon.db"
+    with open_parts(load_settings({"db": f"sqlite:///{path}"}, {}, search=False), upgrade=True):
+        return path
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, empty: Path) -> Iterator[World]:
     """An empty database and a service on it."""
+    shutil.copy(empty, tmp_path / "gnomon.db")
     settings = load_settings({"db": f"sqlite:///{tmp_path}/gnomon.db"}, {}, search=False)
     with open_parts(settings) as parts, World(parts) as made:
         yield made

@@ -1,0 +1,176 @@
+"""Who comes in at all: names, origins, sizes, types; and what leaves with every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from gnomon.core.access import Role
+from gnomon.web.gate import MOST_BYTES
+from tests.unit.web.calling import Caller, World
+
+OPEN = ("/healthz", "/readyz", "/metrics")
+
+
+def test_only_exact_open_addresses_answer_without_a_token(world: World) -> None:
+    for path in OPEN:
+        assert world.request("GET", path).status_code in (200, 503), path
+    odd = [
+        *("/healthz/", "//healthz", "/./healthz", "/HEALTHZ", "/healthz;x", "/api/v1/../healthz", "/healthz%00"),
+        *("/api/v1/jobs", "/api/v1/jobs/", "//api/v1/jobs", "/api/v1//jobs", "/API/v1/jobs", "/api/v1/jobs%2F"),
+        *("/api/v1/session/", "/api/v1/openapi.json", "/docs", "/nothing", "/api/v1/events", "/%2e%2e/metrics"),
+    ]
+    for path in odd:
+        for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
+            assert status(world, method, path) == 401, f"{method} {path}"
+    for path in OPEN:
+        assert status(world, "POST", path) == 401
+    assert world.request("GET", "/api/v1/jobs").headers["www-authenticate"] == "Bearer"
+
+
+def status(world: World, method: str, path: str) -> int:
+    """The status of a request whose path reaches the application as it is written here."""
+    told: list[int] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            told.append(message["status"])
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": unquote(path), "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"127.0.0.1:8085")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8085),
+    }
+    asyncio.run(world.application(scope, receive, send))
+    return told[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("Bearer", "Bearer ", "Bearer x", "bearer gnm_0_0", "Basic YTpi", "Token x", "Bearer " + "x" * 5000),
+        *("Bearer gnm_000000000000_" + "0" * 59, "gnm_000000000000_" + "0" * 59),
+    ],
+)
+def test_what_is_no_token_is_refused(world: World, said: str) -> None:
+    assert world.request("GET", "/api/v1/jobs", headers={"Authorization": said}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8085", "127.0.0.1.evil.example", "localhost.", "", "[::2]"]
+)
+def test_other_names_are_not_served(world: World, host: str) -> None:
+    token = {"Authorization": f"Bearer {world.tokens[Role.ADMIN]}"}
+    for path in ("/api/v1/jobs", "/healthz", "/metrics"):
+        answer = world.request("GET", path, headers={**token, "Host": host})
+        assert answer.status_code == 421, answer.text
+        assert answer.json()["code"] == "host_not_allowed"
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8085", "127.0.0.1:1", "[::1]:8085", "[::1]"])
+def test_names_of_this_machine_are(world: World, host: str) -> None:
+    assert world.request("GET", "/readyz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({}, True),
+        ({"Origin": "http://127.0.0.1:8085"}, True),
+        ({"Origin": "http://127.0.0.1:8086"}, False),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:8085"}, False),
+    ],
+)
+def test_changes_come_from_our_own_pages(admin: Caller, headers: dict[str, str], passes: bool) -> None:
+    answer = admin.ask("POST", "/jobs/none/pause", headers=headers)
+    assert (answer.json()["code"] == "job_not_found") is passes, answer.text
+    if not passes:
+        assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
+    assert admin.ask("GET", "/jobs", headers=headers).status_code == 200, "reading changes nothing"
+
+
+def test_a_session_alone_needs_to_know_where_the_request_is_from(world: World) -> None:
+    signed = world.request("POST", "/api/v1/session", json={"token": world.tokens[Role.ADMIN]})
+    cookie = {"Cookie": signed.headers["set-cookie"].partition(";")[0]}
+    assert world.request("GET", "/api/v1/jobs", headers=cookie).status_code == 200
+    url = "/api/v1/jobs/none/pause"
+    assert world.request("POST", url, headers=cookie).json()["code"] == "foreign_origin"
+    assert world.request("POST", url, headers={**cookie, "Sec-Fetch-Site": "same-origin"}).status_code == 404
+
+
+def test_bodies_are_json_and_not_large(admin: Caller) -> None:
+    def code(content: bytes, **headers: str) -> object:
+        said = {**admin.headers, **{key.replace("_", "-"): value for key, value in headers.items()}}
+        return admin.world.request("POST", "/api/v1/jobs", content=content, headers=said).json()["code"]
+
+    assert code(b'{"job_id": "a"}', content_type="application/x-www-form-urlencoded") == "not_json_type"
+    assert code(b'{"job_id": "a"}', content_type="text/plain") == "not_json_type"
+    assert code(b'{"job_id": "a"}') == "not_json_type"
+    assert code(b"{", content_type="application/json") == "body_not_json"
+    assert code(b"\xff\xfe", content_type="application/json") in ("body_not_json", "bad_request")
+    assert code(b"[" * 100_000, content_type="application/json") in ("body_not_json", "bad_request")
+    assert code(b" " * (MOST_BYTES + 1), content_type="application/json") == "body_too_large"
+    assert code(b"{}", content_type="application/json", content_length="-1") == "bad_request"
+
+    async def pieces():  # type: ignore[no-untyped-def]
+        for _ in range(MOST_BYTES // 65536 + 1):
+            yield b" " * 65536
+
+    headers = {**admin.headers, "Content-Type": "application/json"}
+    answer = admin.world.request("POST", "/api/v1/jobs", content=pieces(), headers=headers)
+    assert answer.status_code == 413, "a body that does not say its length is counted"
+
+
+def test_every_answer_is_guarded_against_browsers(admin: Caller) -> None:
+    for answer in (admin.ask("GET", "/jobs"), admin.ask("GET", "/nothing"), admin.world.request("GET", "/nothing")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_errors_are_problem_documents(admin: Caller) -> None:
+    assert admin.refused("GET", "/nothing", 404, "route_not_found")["instance"] == "/api/v1/nothing"
+    assert admin.ask("PATCH", "/jobs").headers["allow"]
+    document = admin.refused("PATCH", "/jobs", 405, "method_not_allowed")
+    assert document["type"] == "urn:gnomon:error:method_not_allowed"
+    assert set(document) == {"type", "title", "status", "detail", "instance", "code", "errors"}
+    assert admin.refused("GET", "/jobs?limit=0", 422, "bad_value")["errors"][0]["key"] == "query.limit"
+
+
+def test_a_bug_is_told_as_one_and_hides_its_inside(
+    world: World, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> object:
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr("gnomon.operations.jobs.list_jobs", broken)
+    answer = admin.ask("GET", "/jobs")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert "secret inside" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_a_slash_in_a_name_is_written_as_code(admin: Caller) -> None:
+    body = {"job_id": "team/report", "task": {"type": "command", "command": "true"}}
+    admin.post("/jobs", body, 201)
+    assert admin.get("/jobs/team%2Freport")["job_id"] == "team/report"
+    assert admin.ask("GET", "/jobs/team/report").status_code == 404
+    assert admin.post("/jobs/team%2Freport/runs", None, 201)["job_id"] == "team/report"
+    assert json.loads(admin.ask("POST", "/jobs/team%2Freport/pause").text)["paused"] is True
