@@ -11,7 +11,9 @@ processes; APScheduler runs them in threads of the scheduler and keeps schedules
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -20,12 +22,18 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 STACKS = ("gnomon", "aps-memory", "aps-wal", "aps-sqlalchemy")
 SLOTS = 2
+PATIENCE_S = 600
+TRIAL = 200
+"""Jobs that show how fast this machine adds them."""
+NOT_READY, TRIES = 75, 3
+"""Exit code of a measurement that was not ready when its jobs were due; how often it is tried."""
 CALLS: list[tuple[int, float]] = []
 
 
@@ -50,11 +58,15 @@ def gnomon_burst(count: int, place: Path) -> dict[str, Any]:
     from gnomon.core.records import RunFilter
     from gnomon.core.states import State
 
+    with _nursery(place) as nursery:
+        scheduler = Scheduler(nursery / "g.db", executor="process", concurrency=SLOTS)
+
+        def add(number: int, at: datetime) -> None:
+            scheduler.add_job(f"job{number}", "benchmarks.peers:quiet_call", at=at, args=[number], catch_up="all")
+
+        due = _add_all(add, count)
+        scheduler.shutdown()
     scheduler = Scheduler(place / "g.db", executor="process", concurrency=SLOTS)
-    due = datetime.now(UTC) + timedelta(seconds=5 + count / 400)  # time enough to add them all
-    jobs = {f"job{n}": {"func": "benchmarks.peers:quiet_call", "at": due, "args": [n]} for n in range(count)}
-    for job_id, options in jobs.items():
-        scheduler.add_job(job_id, options.pop("func"), catch_up="all", **options)
     with scheduler:
         _warm(scheduler)
         desk = scheduler._session.desk
@@ -66,7 +78,7 @@ def gnomon_burst(count: int, place: Path) -> dict[str, Any]:
         def done() -> bool:  # a cheap question: asking for all runs would keep the scheduler from its work
             return time.time() > due.timestamp() and database.execute(over).fetchone()[0] >= count
 
-        _until(done, due.timestamp() + 120, 0.25)
+        _until(done, due.timestamp() + PATIENCE_S, 0.25)
         database.close()
         runs = desk.store.read(lambda r: r.runs(where, limit=count + 1)).items
     late = [run.lateness_s for run in runs if run.lateness_s is not None and run.state is State.SUCCEEDED]
@@ -91,6 +103,34 @@ def gnomon_steady(seconds: int, place: Path) -> dict[str, Any]:
     fires = Counter((run.job_id, run.fire_at) for run in runs if run.fire_at is not None and run.started_at is not None)
     late = [run.lateness_s for run in runs if run.fire_at is not None and run.lateness_s is not None]
     return _summary(late, 100 * seconds, 0.0) | {"twice": sum(n > 1 for n in fires.values())}
+
+
+@contextlib.contextmanager
+def _nursery(place: Path) -> Iterator[Path]:
+    """A directory in memory to fill a database in, which is then copied to `place`: setting up is not measured."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+        yield Path(directory)
+        for file in filter(Path.is_file, Path(directory).glob("*.db*")):  # with what is left of its WAL
+            shutil.copy(file, place)
+
+
+def _add_all(add: Callable[[int, datetime], None], count: int) -> datetime:
+    """Add jobs 1 to `count`, all due at one instant, which is returned: late enough for this machine to be ready.
+
+    Raises:
+        SystemExit: `NOT_READY`: it was not.
+    """
+    begin = time.time()
+    for number in range(count, count + TRIAL):
+        add(number, datetime.now(UTC) + timedelta(days=1))
+    pace_s = (time.time() - begin) / TRIAL
+    due = datetime.now(UTC) + timedelta(seconds=8 + 1.6 * pace_s * count)
+    for number in range(count):
+        add(number, due)
+    if time.time() > due.timestamp() - 3:
+        sys.exit(NOT_READY)
+    return due
 
 
 def _warm(scheduler: Any) -> None:
@@ -127,14 +167,21 @@ def _aps(stack: str, place: Path) -> Any:
 
 
 def aps_burst(stack: str, count: int, place: Path) -> dict[str, Any]:
-    scheduler = _aps(stack, place)
-    slow = {"aps-memory": 3000, "aps-wal": 700, "aps-sqlalchemy": 250}[stack]
-    scheduler.start(paused=True)
-    due = datetime.now(UTC) + timedelta(seconds=3 + count / slow)
-    for n in range(count):
-        scheduler.add_job(call, "date", run_date=due, args=[n], id=f"job{n}")
+    with _nursery(place) as nursery:
+        scheduler = _aps(stack, nursery)
+        scheduler.start(paused=True)
+
+        def add(number: int, at: datetime) -> None:
+            scheduler.add_job(call, "date", run_date=at, args=[number], id=f"job{number}")
+
+        due = _add_all(add, count)
+        if stack != "aps-memory":
+            scheduler.shutdown()
+    if stack != "aps-memory":
+        scheduler = _aps(stack, place)
+        scheduler.start(paused=True)
     scheduler.resume()
-    _until(lambda: len(CALLS) >= count, max(due.timestamp(), time.time()) + 120)
+    _until(lambda: len(CALLS) >= count, max(due.timestamp(), time.time()) + PATIENCE_S)
     scheduler.shutdown()
     late = [at - due.timestamp() for _, at in CALLS]
     return _summary(late, count, max(late, default=0.0))
@@ -200,7 +247,12 @@ def main() -> None:
         for measure, size in sizes.items():
             for stack in STACKS:
                 command = [sys.executable, "-m", "benchmarks.peers", "--one", stack, measure, str(size)]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                for _ in range(TRIES):
+                    done = subprocess.run(command, capture_output=True, text=True, check=False)
+                    if done.returncode != NOT_READY:
+                        break
+                if done.returncode:
+                    sys.exit(f"{stack} {measure}: exit code {done.returncode}\n{done.stderr}")
                 found.setdefault((measure, stack), []).append(json.loads(done.stdout.splitlines()[-1]))
                 print(f"round {number + 1} {measure} {stack}: {found[measure, stack][-1]}", file=sys.stderr)
     _report(found, sizes)

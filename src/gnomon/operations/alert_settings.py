@@ -58,7 +58,8 @@ def read_alerts(value: object, path: Path | None, problems: list[Problem]) -> Al
                 hint = f"did you mean {near[0]!r}?" if near else f"a channel is a table: [alerts.{name}]"
                 raise ValueError(f"has no key {name!r}: {hint}")
         except GnomonError as error:
-            problems += [Problem(p.code, p.message, p.key, p.hint, file) for p in error.problems]
+            here = f"alerts.{name}"
+            problems += [Problem(p.code, p.message, p.key or here, p.hint, file) for p in error.problems]
         except ValueError as error:
             problems.append(Problem("setting_invalid", f"alerts {error}", f"alerts.{name}", file=file))
     default = cast(tuple[str, ...], found.get("default", ()))
@@ -92,6 +93,8 @@ def _channel(name: str, table: Mapping[str, object]) -> Channel:
 
 def _names(value: object) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
+    if isinstance(value, Mapping):
+        raise ValueError("default is the list of channels of jobs that name none: give a channel another name")
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise ValueError("default must be a list of names of channels")
     return tuple(dict.fromkeys(items))
@@ -100,7 +103,7 @@ def _names(value: object) -> tuple[str, ...]:
 def _seconds(value: object) -> float:
     seconds = parse_duration(value)
     if seconds < 1:
-        raise ValueError("wants a duration of at least a second")
+        raise ValueError("wants a duration of at least a second here")
     return seconds
 
 

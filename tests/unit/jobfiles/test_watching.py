@@ -265,6 +265,7 @@ def test_files_elsewhere_that_own_jobs_are_broken_as_long_as_they_exist(hands: H
         ("a.txt", False),
         ("yaml", False),
         (".yaml", False),
+        ("gnomon.toml", False),
     ],
 )
 def test_which_names_count(name: str, counts: bool) -> None:
