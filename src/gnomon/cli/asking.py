@@ -44,8 +44,14 @@ def validate(
 
     session.check()
     settings = session.settings
-    known = session.configurations(), settings.alerts.channels, settings.pools
-    checked = check_path(path, *registries(), settings.timezone, *known)
+    checked = check_path(
+        path,
+        *registries(),
+        settings.timezone,
+        session.configurations(),
+        channels=settings.alerts.channels,
+        pools=settings.pools,
+    )
     if session.json:
         print_json(checked.view())
         return 2 if checked.problems else 0

@@ -96,6 +96,10 @@ def show(session: Session, job: Id) -> None:
         _print_job(session, cast(dict[str, Any], show_job(desk, job)))
 
 
+_TOLD = {"job_id", "description", "enabled", "labels", "task", "schedule", "schedules", "depends_on", "timezone"}
+"""Keys of a definition that have a line of their own; the others are told together."""
+
+
 def _print_job(session: Session, job: Mapping[str, Any]) -> None:
     if session.json:
         print_json(job)
@@ -106,6 +110,7 @@ def _print_job(session: Session, job: Mapping[str, Any]) -> None:
         for entry, next_ in ((e, local_time(e["next_fire_at"], session.zone)) for e in job["schedules"])
     ]
     task = {name: value for name, value in job["task"].items() if name != "type" and value not in (None, {}, [])}
+    policies = {name: value for name, value in job["definition"].items() if name not in _TOLD}
     print_fields(
         {
             "job": job["job_id"],
@@ -116,6 +121,7 @@ def _print_job(session: Session, job: Mapping[str, Any]) -> None:
             "task": f"{job['task']['type']} {shown(task)}",
             "schedules": "\n".join(schedules),
             "depends on": ", ".join(f"{item['job']} ({item['when']})" for item in job["depends_on"]),
+            "other keys": "\n".join(f"{name}: {shown(value)}" for name, value in policies.items()),
             "source": f"{job['source']['kind']} {job['source']['path'] or ''}",
             "version": job["definition_version"],
             "labels": job["labels"],

@@ -117,8 +117,10 @@ def _one_way(ids: list[str] | None, options: list[object], what: str, hint: str)
     Raises:
         UsageError: neither, or both.
     """
-    if bool(ids) == any(options):
+    if ids and any(options):
         raise usage("nothing_named", f"name {what}, or choose them by options, not both", hint=hint)
+    if not ids and not any(options):
+        raise usage("nothing_named", f"nothing says which {what}: name them, or choose them by options", hint=hint)
 
 
 def _carry_out(session: Session, choice: Deletion, words: tuple[str, str], more: str, dry_run: bool, yes: bool) -> bool:

@@ -74,8 +74,14 @@ def _run_file(session: Session, path: Path) -> int:
 
     session.check()
     settings = session.settings
-    known = session.configurations(), settings.alerts.channels, settings.pools
-    checked = check_path(path, *registries(), settings.timezone, *known)
+    checked = check_path(
+        path,
+        *registries(),
+        settings.timezone,
+        session.configurations(),
+        channels=settings.alerts.channels,
+        pools=settings.pools,
+    )
     endless = [warning for warning in checked.warnings if warning.code == "pool_undeclared"]
     if endless:  # nobody would declare it while this runs
         report_problems(endless, session.json)

@@ -234,6 +234,9 @@ def test_tables_for_people(gnomon: Gnomon) -> None:
         out = gnomon(*words).out
         assert "\x1b" not in out
         assert "UTC" in out
+    assert 'parameters: {"count":' in gnomon("jobs", "show", "byhand").out
+    assert "nothing says which jobs" in gnomon("jobs", "delete", code=2).err
+    assert "not both" in gnomon("jobs", "delete", "byhand", "--retired", code=2).err
     run_id = gnomon("runs", "list", "--json").json[0]["id"]
     assert run_id in gnomon("runs", "list").out
     assert "byhand (version 1)" in gnomon("runs", "show", run_id).out
