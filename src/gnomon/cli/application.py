@@ -10,6 +10,7 @@ import typer
 from gnomon.core.version import __version__
 
 from . import (
+    access,
     alerts,
     asking,
     backfilling,
@@ -69,6 +70,7 @@ def make_app() -> typer.Typer:
     app.add_typer(flows.app, name="flows")
     app.add_typer(configurations.app, name="configurations")
     app.add_typer(alerts.app, name="alerts")
+    access.register(app)
     doctor.register(app)
     health.register(app)
     app.add_typer(db.app, name="db")
