@@ -45,9 +45,18 @@ def status(world: World, method: str, path: str) -> int:
             told.append(message["status"])
 
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-        "path": unquote(path), "raw_path": path.encode(), "query_string": b"", "root_path": "",
-        "headers": [(b"host", b"127.0.0.1:8085")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8085),
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"127.0.0.1:8085")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8085),
     }
     asyncio.run(world.application(scope, receive, send))
     return told[0]
