@@ -53,6 +53,7 @@ class Parts:
             retention_runs=s.retention_runs,
             retention_audit_days=s.retention_audit_days,
             log_limit=s.log_limit,
+            traces=s.values["otlp_endpoint"].value is not None,
         )
         context = Context(node_id, engine, self.kinds, self.task_types, self.entropy)
         who, channels = actor or f"cli:{user_name()}", tuple(s.alerts.channels)

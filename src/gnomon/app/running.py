@@ -19,6 +19,7 @@ from gnomon.core.ports import Transaction
 from gnomon.core.records import NodeRecord, RunFilter
 from gnomon.core.states import ACTIVE
 from gnomon.core.version import __version__
+from gnomon.engine.acts import Acts
 from gnomon.engine.loop import Loop
 from gnomon.engine.node import Node
 from gnomon.jobfiles.directory import DirectoryWatcher
@@ -35,6 +36,7 @@ from gnomon.system.peers import Peers
 from .courier import Post
 from .executors import Embedding, make_executors
 from .parts import Parts
+from .tracing import Traces
 
 logger = logging.getLogger("gnomon")
 _FIRST_LOOK_S = 0.02
@@ -185,7 +187,7 @@ def running(
         node = Node(desk.engine, parts.store, parts.clock, parts.logs, executors, record)
         loop = Loop(node, parts.store, parts.clock)
         node.inbox.wake = loop.wake
-        node.observe = lambda acts: parts.tally.ended(acts.over, acts.skipped)
+        node.observe = _observer(parts, node_id, stack)
         if peers is not None:
             node.dead_nodes, loop.peers_changed = peers.dead, peers.changed
         files = None if jobs is None else FileDesk(desk, _watcher(parts, jobs))
@@ -195,6 +197,21 @@ def running(
             yield work
         finally:
             work.stop()
+
+
+def _observer(parts: Parts, node_id: str, stack: contextlib.ExitStack) -> Callable[[Acts], None]:
+    """Counts what each step did, and traces it if a collector is named."""
+    endpoint = parts.settings.values["otlp_endpoint"].value
+    if endpoint is None:
+        return lambda acts: parts.tally.ended(acts.over, acts.skipped)
+    traces = Traces(str(endpoint), parts.store, node_id)
+    stack.callback(traces.close)
+
+    def observe(acts: Acts) -> None:
+        parts.tally.ended(acts.over, acts.skipped)
+        traces.ended(acts.over)
+
+    return observe
 
 
 def _post(parts: Parts, node: Node) -> Post:

@@ -18,6 +18,7 @@ class EngineSettings:
     queues: named lines this node serves.
     claims_ahead: most short calls claimed and not ended at one time, beyond the slots (docs/decisions/0005).
     housekeeping: whether this node removes old history.
+    traces: attempts are told the span they belong to (`TRACEPARENT`).
     """
 
     concurrency: int = 10
@@ -30,3 +31,4 @@ class EngineSettings:
     queues: tuple[str, ...] = ("default",)
     claims_ahead: int = 1000
     housekeeping: bool = True
+    traces: bool = False

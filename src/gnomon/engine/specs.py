@@ -15,6 +15,7 @@ from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import State
 from gnomon.core.substitution import references, substitute
 from gnomon.core.tasks import TaskType, order_of, received_by
+from gnomon.core.tracing import traceparent
 from gnomon.core.values import Json, rfc3339
 
 from .configuring import task_arguments
@@ -49,7 +50,8 @@ def attempt_spec(
             "GNOMON_FENCE": str(attempt.token),
             "GNOMON_FIRE_TIME": rfc3339(fire_of(reader, run)) or "",
         }
-        | ({} if job.timeout_s is None else {"GNOMON_TIMEOUT": str(job.timeout_s)}),
+        | ({} if job.timeout_s is None else {"GNOMON_TIMEOUT": str(job.timeout_s)})
+        | ({"TRACEPARENT": traceparent(run.flow_id, run.id, attempt.number)} if context.settings.traces else {}),
         timeout_s=job.timeout_s,
         kill_grace_s=job.kill_grace_s,
         log_limit=context.settings.log_limit,

@@ -155,6 +155,12 @@ def _flag(value: object) -> object:
     return found
 
 
+def _address(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+        raise ValueError("must be an address such as http://127.0.0.1:4318")
+    return value
+
+
 def _names(value: object) -> object:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
@@ -181,6 +187,7 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "trusted_proxies": _names,
     "tls_certificate": _text,
     "tls_key": _text,
+    "otlp_endpoint": _address,
 }
 _DEFAULTS: Mapping[str, object] = {
     "jobs_dir": DEFAULT_JOBS_DIR,
@@ -199,6 +206,7 @@ _DEFAULTS: Mapping[str, object] = {
     "trusted_proxies": (),
     "tls_certificate": None,
     "tls_key": None,
+    "otlp_endpoint": None,
 }
 _ENVIRONMENT = {
     "GNOMON_DB": "db",
@@ -209,6 +217,7 @@ _ENVIRONMENT = {
     "GNOMON_WEB": "web",
     "GNOMON_HOST": "host",
     "GNOMON_PORT": "port",
+    "GNOMON_OTLP_ENDPOINT": "otlp_endpoint",
 }
 
 
