@@ -141,6 +141,8 @@ def _attachments(value: Json) -> list[MIMEBase]:
         guessed = "text/plain" if "content" in given else "application/octet-stream"
         kind = as_text(given.get("content_type")) or mimetypes.guess_type(name)[0] or guessed
         part = MIMEBase(*kind.split("/", 1))
+        if "content" in given and kind.startswith("text/"):
+            part.set_param("charset", "utf-8")
         part.set_payload(data)
         _to_base64(part, data)
         plain = re.fullmatch(r"[A-Za-z0-9._ -]{1,100}", name) is not None
