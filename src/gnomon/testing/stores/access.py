@@ -192,3 +192,13 @@ class AccessCases(StoreCase):
             assert listed(store, limit, words=("save",)) == listed(store)
         with pytest.raises(UsageError):
             store.read(lambda r: r.audit_page(AuditFilter(), 1, "nonsense"))
+
+    def test_audit_of_a_group_with_many_members(self, store: Store) -> None:
+        write(store, lambda tx: tx.add_audit([change(n, f"rest:t{n % 40}", f"job.{n % 30}") for n in range(100)]))
+        write(store, lambda tx: tx.add_audit([change(n, "rest-less", "jobs") for n in range(100, 103)]))
+        for limit in (7, 500):
+            assert listed(store, limit, actor="rest") == list(range(99, -1, -1))
+            assert listed(store, limit, actions=("job",)) == list(range(99, -1, -1))
+            assert listed(store, limit, actor="rest", actions=("job.3", "job.1")) == [93, 91, 63, 61, 33, 31, 3, 1]
+            assert listed(store, limit, actor="rest:t3", actions=("job",)) == [83, 43, 3]
+            assert listed(store, limit, actor="rest:t3", words=("JOB.3",)) == [3]
