@@ -10,16 +10,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from .access import KeptAnswer, Role, SessionRecord, TokenRecord, UserRecord
+from .access_ports import AccessReader, AccessWriter
 from .alerts import Incident, Kind
 from .configurations import ConfigurationRecord, ConfigurationVersion
 from .deliveries import Delivery, Report
-from .filters import AuditFilter
 from .model import Job
 from .records import (
     Activity,
     AttemptRecord,
-    AuditRecord,
     Change,
     FileRecord,
     JobFilter,
@@ -72,7 +70,7 @@ class Logs(Protocol):
         """Remove it. Idempotent."""
 
 
-class Reader(Protocol):
+class Reader(AccessReader, Protocol):
     """Questions. Lists come in the stated order; unknown ids give None or are left out."""
 
     def job(self, job_id: str) -> JobRecord | None:
@@ -278,38 +276,6 @@ class Reader(Protocol):
     def setting(self, name: str) -> str | None:
         """A small value gnomon remembers (zone data version, a guard's confirmation, …)."""
 
-    def audit(self, limit: int = 50) -> Sequence[AuditRecord]:
-        """Newest first."""
-
-    def audit_page(self, where: AuditFilter, limit: int = 50, cursor: str | None = None) -> Page[AuditRecord]:
-        """Newest first."""
-
-    def token(self, token_id: str) -> TokenRecord | None: ...
-
-    def token_by_name(self, name: str) -> TokenRecord | None: ...
-
-    def access_tokens(self, limit: int = 50, cursor: str | None = None) -> Page[TokenRecord]:
-        """Tokens by name, revoked ones included."""
-
-    def tokens_of_role(self, role: Role) -> Sequence[TokenRecord]:
-        """All tokens made with that role, by name."""
-
-    def tokens_of_user(self, user: str) -> Sequence[TokenRecord]:
-        """All tokens of that user, by name."""
-
-    def user(self, name: str) -> UserRecord | None: ...
-
-    def users(self, limit: int = 50, cursor: str | None = None) -> Page[UserRecord]:
-        """Users by name."""
-
-    def users_by_name(self, names: Collection[str]) -> Mapping[str, UserRecord]:
-        """Those of `names` that exist."""
-
-    def session(self, id_digest: str) -> SessionRecord | None: ...
-
-    def kept_answer(self, actor: str, key: str) -> KeptAnswer | None:
-        """What that actor's request with that idempotency key was answered."""
-
     def changes(self, after_seq: int, limit: int = 1000) -> Sequence[Change]:
         """Commits after `after_seq`, in order. Kept for an hour."""
 
@@ -317,7 +283,7 @@ class Reader(Protocol):
         """The newest `seq`, 0 if none."""
 
 
-class Transaction(Reader, Protocol):
+class Transaction(Reader, AccessWriter, Protocol):
     """Questions and writes in one atomic step. Writes report conflicts, they never raise for them."""
 
     def insert_job(self, record: JobRecord) -> None:
@@ -401,43 +367,6 @@ class Transaction(Reader, Protocol):
     def prune_configurations(self, limit: int) -> int:
         """Remove at most `limit` versions that no run refers to: of configurations that are gone, and those older
         than the newest `KEPT_VERSIONS`. Returns how many."""
-
-    def add_audit(self, records: Sequence[AuditRecord]) -> None: ...
-
-    def put_token(self, record: TokenRecord) -> None:
-        """Add or replace. No two may have one name."""
-
-    def delete_token(self, token_id: str) -> None:
-        """Remove it and its sessions. Idempotent."""
-
-    def used_tokens(self, moments: Mapping[str, datetime]) -> None:
-        """Move `last_used_at` of those that are there forward, never back. Leaves no entry in the feed."""
-
-    def put_user(self, record: UserRecord) -> None:
-        """Add or replace."""
-
-    def delete_user(self, name: str) -> None:
-        """Remove the row of a user. Idempotent."""
-
-    def put_session(self, record: SessionRecord) -> None: ...
-
-    def seen_sessions(self, moments: Mapping[str, datetime]) -> None:
-        """Move `last_seen_at` of those that are there forward, never back. Leaves no entry in the feed."""
-
-    def delete_session(self, id_digest: str) -> None:
-        """Idempotent."""
-
-    def delete_sessions_of(self, token_id: str) -> None:
-        """Idempotent."""
-
-    def keep_answer(self, kept: KeptAnswer) -> None:
-        """Add or replace what is kept under (actor, key)."""
-
-    def prune_access(
-        self, *, now: datetime, idle_since: datetime, answers_before: datetime, audit_before: datetime, limit: int
-    ) -> int:
-        """Remove at most `limit` each of sessions that expired by `now` or were last seen by `idle_since`, answers
-        and audit records older than given. Returns how many rows."""
 
     def prune(
         self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int
