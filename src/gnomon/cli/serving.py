@@ -124,6 +124,7 @@ class _Text(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = {"at": _stamp(record), "level": record.levelname.lower(), "message": record.getMessage()}
+        said = {key: value for key, value in getattr(record, "about", {}).items() if value is not None}
+        line = {"at": _stamp(record), "level": record.levelname.lower(), "message": record.getMessage(), **said}
         place = _traceback_place(record)
         return json.dumps({**line, "traceback": place} if place else line, ensure_ascii=False)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Ended
 from gnomon.core.deliveries import Delivery, Report, Rest
 from gnomon.core.records import RunRecord, SkipRecord
+
+
+class Line(NamedTuple):
+    """A line of the service log. `about`: the ids in it, for logs that programs read."""
+
+    level: int
+    text: str
+    about: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -18,7 +29,7 @@ class Acts:
         start, adopt: per executor name.
         cancel, forget: (executor name, run id, attempt number).
         stillborn: ends of attempts that could not even be described to an executor.
-        log: lines for the service log: (level, text).
+        log: lines for the service log.
         over: runs that ended in this step, items among them. skipped: fires that made no run.
         paused: why jobs were paused in this step, by job.
         send: messages that are due. reports: what became of earlier ones, now kept.
@@ -31,7 +42,7 @@ class Acts:
     cancel: list[tuple[str, str, int]] = field(default_factory=list)
     forget: list[tuple[str, str, int]] = field(default_factory=list)
     stillborn: list[Ended] = field(default_factory=list)
-    log: list[tuple[int, str]] = field(default_factory=list)
+    log: list[Line] = field(default_factory=list)
     over: list[RunRecord] = field(default_factory=list)
     skipped: list[SkipRecord] = field(default_factory=list)
     paused: dict[str, str] = field(default_factory=dict)

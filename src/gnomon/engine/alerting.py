@@ -17,7 +17,7 @@ from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import RunRecord
 from gnomon.core.states import FINAL, State
 
-from .acts import Acts
+from .acts import Acts, Line
 from .context import Context
 
 LOOK = timedelta(seconds=1)
@@ -114,7 +114,7 @@ class Alerting:
                 tx.put_incidents(judgement.incidents)
             for incident in judgement.incidents:
                 if incident.id not in {known.id for known in standing.values()}:
-                    acts.log.append((logging.WARNING, f"alert: {incident.text} (incident {incident.id})"))
+                    acts.log.append(Line(logging.WARNING, f"alert: {incident.text} (incident {incident.id})"))
             pings = [*judgement.deliveries, *pings]
         if pings:
             newest = {(ping.channel, ping.event): None for ping in pings if ping.is_ping}

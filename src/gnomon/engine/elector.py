@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from gnomon.core.ports import Transaction
 from gnomon.core.records import LeaderRecord, NodeRecord
 
-from .acts import Acts
+from .acts import Acts, Line
 from .context import Context
 
 
@@ -70,5 +70,5 @@ class Elector:
 
     def _became(self, leading: bool, acts: Acts) -> None:
         if leading and not self.leading:
-            acts.log.append((logging.INFO, "this node plans now"))
+            acts.log.append(Line(logging.INFO, "this node plans now"))
         self.leading = leading

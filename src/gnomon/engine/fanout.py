@@ -29,7 +29,7 @@ from gnomon.core.states import ACTIVE, State
 from gnomon.core.substitution import substitute
 from gnomon.core.values import Json
 
-from .acts import Acts
+from .acts import Acts, Line
 from .context import Context
 from .specs import run_values
 
@@ -178,10 +178,11 @@ def _note(tx: Transaction, run: RunRecord, wait: str) -> None:
         tx.update_runs([(replace(run, waiting_for=wait), State.QUEUED)])
 
 
-def _log_line(run: RunRecord, count: int) -> tuple[int, str]:
+def _log_line(run: RunRecord, count: int) -> Line:
     good = run.state is State.SUCCEEDED
     at = (run.finished_at or run.due_at).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     why = "" if good or run.error is None else f" {run.error.code}: {run.error.message}"
     took = f"{run.duration_s or 0.0:.3f}s"
     text = f"{run.job_id} {at} {'SUCCESS' if good else 'FAILURE'} items={count} duration={took}{why} run={run.id}"
-    return (logging.INFO if good else logging.WARNING), text
+    about = {"job_id": run.job_id, "run_id": run.id, "flow_id": run.flow_id, "state": str(run.state), "items": count}
+    return Line(logging.INFO if good else logging.WARNING, text, about)

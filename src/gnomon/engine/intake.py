@@ -14,7 +14,7 @@ from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import FINAL, State
 
-from .acts import Acts
+from .acts import Acts, Line
 from .alerting import Alerting
 from .context import Context
 
@@ -118,7 +118,7 @@ def _ended(attempt: AttemptRecord, event: Ended) -> AttemptRecord:
     )
 
 
-def _log_line(run: RunRecord, ended: Ended) -> tuple[int, str]:
+def _log_line(run: RunRecord, ended: Ended) -> Line:
     """Job id, ISO time, SUCCESS or FAILURE, exit code, duration."""
     good = ended.outcome is Outcome.SUCCEEDED
     at = ended.finished_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -128,4 +128,15 @@ def _log_line(run: RunRecord, ended: Ended) -> tuple[int, str]:
     if not good:
         why = "" if ended.error is None else f" {ended.error.code}: {ended.error.message}"
         text += f" {ended.outcome}{why} -> {run.state}"
-    return (logging.INFO if good else logging.WARNING), f"{text} run={run.id} attempt={ended.number}"
+    about = {
+        "job_id": run.job_id,
+        "run_id": run.id,
+        "flow_id": run.flow_id,
+        "attempt": ended.number,
+        "outcome": str(ended.outcome),
+        "state": str(run.state),
+        "duration_s": ended.duration_s,
+        "exit_code": ended.exit_code,
+        "error": None if ended.error is None else ended.error.code,
+    }
+    return Line(logging.INFO if good else logging.WARNING, f"{text} run={run.id} attempt={ended.number}", about)

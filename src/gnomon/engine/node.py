@@ -222,8 +222,8 @@ class Node:
             self.elector.leave(tx, now)
             return acts
 
-        for level, text in self.store.write(last).log:
-            logger.log(level, "%s", text)
+        for line in self.store.write(last).log:
+            logger.log(line.level, "%s", line.text, extra={"about": line.about})
 
 
 def _expire(tx: Transaction, now: datetime, acts: Acts) -> list[RunRecord]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from gnomon.core.deliveries import Delivery, Report, Rest, after_try, rests
 from gnomon.core.ports import Courier, Transaction
 
-from .acts import Acts
+from .acts import Acts, Line
 
 logger = logging.getLogger("gnomon")
 AT_ONCE = 200
@@ -101,8 +101,9 @@ class Notifier:
         self.wake()
 
 
-def _line(record: Delivery) -> tuple[int, str]:
+def _line(record: Delivery) -> Line:
     if record.next_at is None:
-        return logging.ERROR, f"{record.channel}: {record.event} of {record.job_id} is given up: {record.error}"
+        text = f"{record.channel}: {record.event} of {record.job_id} is given up: {record.error}"
+        return Line(logging.ERROR, text, {"job_id": record.job_id})
     text = f"{record.channel}: {record.event} of {record.job_id} did not arrive, trying again: {record.error}"
-    return logging.WARNING if record.attempts == 1 else logging.DEBUG, text
+    return Line(logging.WARNING if record.attempts == 1 else logging.DEBUG, text, {"job_id": record.job_id})

@@ -33,8 +33,8 @@ class Performer:
 
     def perform(self, acts: Acts) -> None:
         """Carry out what is durable now."""
-        for level, text in acts.log:
-            logger.log(level, "%s", text)
+        for line in acts.log:
+            logger.log(line.level, "%s", line.text, extra={"about": line.about})
         for ended in acts.stillborn:
             self._handed.add((ended.run_id, ended.number))
             self.report(ended)

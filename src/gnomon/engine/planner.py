@@ -24,7 +24,7 @@ from gnomon.core.records import (
 )
 from gnomon.core.states import State
 
-from .acts import Acts
+from .acts import Acts, Line
 from .alerting import Alerting
 from .context import Context
 from .creation import Order, create
@@ -115,7 +115,7 @@ class Planner:
             return self._decide(entry, record, activity, now, acts)
         except Exception as error:
             text = f"schedule {entry.schedule_id} stands still: its rule raised {error!r}; trying again"
-            acts.log.append((logging.ERROR, text))
+            acts.log.append(Line(logging.ERROR, text))
             return FirePlan(cursor=entry.cursor, due_at=now + UNREADABLE)
 
     def _decide(
@@ -131,7 +131,7 @@ class Planner:
             why = (
                 "its job is gone" if record is None else "its rule cannot be evaluated (a zone or a calendar is gone?)"
             )
-            acts.log.append((logging.ERROR, f"schedule {entry.schedule_id} stands still: {why}; trying again"))
+            acts.log.append(Line(logging.ERROR, f"schedule {entry.schedule_id} stands still: {why}; trying again"))
             return FirePlan(cursor=entry.cursor, due_at=now + UNREADABLE)
         if not record.fires or entry.paused_at is not None or not entry.spec.enabled:
             reason, detail = idle_reason(record, entry)

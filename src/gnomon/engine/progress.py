@@ -11,10 +11,10 @@ from gnomon.core import lifecycle
 from gnomon.core.flows import Verdict, judge, judge_window, newest_of
 from gnomon.core.model import Job
 from gnomon.core.ports import Transaction
-from gnomon.core.records import RunRecord
+from gnomon.core.records import Cause, RunRecord
 from gnomon.core.states import FINAL, State
 
-from .acts import Acts
+from .acts import Acts, Line
 from .alerting import Alerting
 from .context import Context
 from .fanout import FanOut
@@ -89,13 +89,15 @@ class Progress:
             record = jobs.get(run.job_id)
             if record is None or (run.state is State.SUCCEEDED and record.failure_streak == 0):
                 continue
+            if _of_another_time(tx, run):
+                continue
             streak = 0 if run.state is State.SUCCEEDED else record.failure_streak + 1
             changed = replace(record, failure_streak=streak)
             limit = record.job.pause_after
             if limit is not None and streak >= limit and record.paused_at is None:
                 why = f"{streak} runs failed in a row (pause_after: {limit})"
                 changed = replace(changed, paused_at=now, paused_by="scheduler", pause_reason=why)
-                acts.log.append((logging.WARNING, f"{run.job_id} is paused: {why}"))
+                acts.log.append(Line(logging.WARNING, f"{run.job_id} is paused: {why}", {"job_id": run.job_id}))
                 acts.paused[run.job_id] = why
                 entries = tx.schedules_of([run.job_id]).get(run.job_id, ())
                 tx.put_schedules([replace(e, due_at=None) for e in entries])
@@ -108,6 +110,12 @@ def _joins(tx: Transaction, ended: Sequence[RunRecord]) -> set[str]:
     below = tx.downstream({run.job_id for run in ended})
     jobs = {job_id for some in below.values() for job_id in some}
     return {run.flow_id for job_id in jobs for run in tx.active_runs(job_id) if run.state is State.WAITING}
+
+
+def _of_another_time(tx: Transaction, run: RunRecord) -> bool:
+    """Whether it belongs to a backfill: that says nothing of today, and does not disturb the fires of today."""
+    begun = run if run.id == run.flow_id else tx.run(run.flow_id)
+    return begun is not None and begun.cause is Cause.BACKFILL
 
 
 def _released(run: RunRecord, job: Job, now: datetime) -> RunRecord:

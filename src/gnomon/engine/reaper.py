@@ -11,7 +11,7 @@ from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Failure, Outcome
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, NodeRecord
 
-from .acts import Acts
+from .acts import Acts, Line
 from .context import Context
 from .specs import attempt_spec
 
@@ -67,7 +67,7 @@ class Reaper:
                 spec = AttemptSpec(run.id, attempt.number, attempt.token, run.job_id, kind.name, {})
             acts.adopt.append((attempt.executor, Adoption(spec, attempt.handle, node.node_id)))
             adopted += 1
-        acts.log.append((logging.WARNING, f"took over {adopted} attempts of node {node.node_id} (pid {node.pid})"))
+        acts.log.append(Line(logging.WARNING, f"took over {adopted} attempts of node {node.node_id} (pid {node.pid})"))
 
 
 def _lost(attempt: AttemptRecord, now: datetime, message: str) -> Ended:
