@@ -230,3 +230,19 @@ def test_what_cannot_be_is_said(job: str, since: datetime, until: datetime, more
         ask(scheduler, job, since, until, **more)
     assert caught.value.code == code
     assert made(scheduler, job) == [] if job != "reprt" else True
+
+
+def test_failures_of_a_backfill_do_not_pause_the_job() -> None:
+    """They are of another time: the fires of today go on. What fails today, also by hand, counts."""
+    scheduler = daily(pause_after=2)
+    scheduler.add_job("below", task=SHOW, depends_on=[{"job": "report", "when": "finished"}], pause_after=2)
+    scheduler.when("report", fails=True)
+    scheduler.when("below", fails=True)
+    ask(scheduler, "report", day(1), day(9))
+    scheduler.advance(minutes=1)
+    assert len(made(scheduler, "report")) == 8
+    assert [job.paused for job in scheduler.jobs()] == [False, False]
+    scheduler.run("report")
+    scheduler.run("report")
+    scheduler.advance(minutes=1)
+    assert [job.paused for job in scheduler.jobs()] == [True, True]

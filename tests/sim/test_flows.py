@@ -244,3 +244,17 @@ def test_removing_a_job_in_the_middle_of_its_flow_lets_the_flow_end() -> None:
     scheduler.advance(minutes=5)
     assert [(run.job_id, run.state) for run in scheduler.runs() if run.state is not State.SUCCEEDED] == []
     assert [spec.arguments["command"] for spec in scheduler.started if spec.job_id == "c"] == [["true"]]
+
+
+def test_two_people_who_rerun_a_flow_at_once_make_one_rerun(scheduler: VirtualScheduler) -> None:
+    scheduler.when("b", fails=True)
+    run = scheduler.run("a")
+    scheduler.advance(seconds=1)
+    scheduler.stop()
+    retry_flow(scheduler._desk, run.flow_id)
+    with pytest.raises(Conflict) as caught:
+        retry_flow(scheduler._desk, run.flow_id)
+    assert caught.value.code == "nothing_to_retry"
+    scheduler.start()
+    scheduler.advance(seconds=1)
+    assert len(scheduler.runs("b")) == 2
