@@ -29,3 +29,16 @@ def test_small_runs_do_not_keep_a_large_one_of_higher_priority_from_its_pool(slo
     waiting = scheduler.runs("small", state="queued")
     assert len(waiting) <= 2, "afterwards they go on as before"
     assert len(scheduler.runs("other", state="succeeded")) >= 28, "other pools are not concerned"
+
+
+def test_a_rate_holds_over_a_restart_of_the_scheduler() -> None:
+    scheduler = VirtualScheduler()
+    scheduler.add_job("a", interval="1s", rate="2/1m", overlap="queue_all", task=TRUE)
+    scheduler.advance(seconds=10)
+    scheduler.stop()
+    scheduler.advance(seconds=5)
+    scheduler.start()
+    scheduler.advance(seconds=30)
+    assert len(scheduler.started) == 2, "starts are counted in the database"
+    scheduler.advance(seconds=20)
+    assert len(scheduler.started) == 4
