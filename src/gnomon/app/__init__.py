@@ -1,7 +1,8 @@
 """The composition root of a node: the one place that picks store, executors, task types and schedule kinds.
 
 `parts` opens a database with everything around it · `running` is a node at work · `serve` the service ·
-`pipeline` one file run to its end. May import everything below; nothing but the CLI imports it.
+`pipeline` one file run to its end · `backup`, `checking` copy, restore and check databases. May import everything
+below; nothing but the CLI imports it.
 """
 
 from gnomon.schedules import load_zone, tzdata_versions
