@@ -3,7 +3,8 @@
 A secret is looked for as *shapes*. A shape is a row of places, each with the spellings it may have: of the secret
 itself, a character may be written as it is, percent-encoded, or escaped (JSON, shell); of its base64, only as it is.
 Base64 depends on what stands before it, so there is one shape for each of the three alignments; of the first and the
-last character, which the neighbours have a share in, only those bits are left that say nothing alone.
+last character, which the neighbours have a share in, only those bits are left that say nothing alone. Lines of base64
+may be broken anywhere, as `base64` and MIME break them.
 """
 
 from __future__ import annotations
@@ -24,34 +25,51 @@ _LINE = 8  # of a secret of several lines, each line this long is a secret too
 STRUCK = b"***"
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\0": "\\0", "\\": "\\\\"}
 _ESCAPES |= {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_URL_PASSWORD = re.compile(r"[A-Za-z][\w+.-]*://[^/\s:@]*:([^/\s]*)@")
+_HEAD = 6  # places of a shape that are searched for before the rest of it is compared
 
 
 class Redactor:
-    """Strikes out these secrets. Without any, everything stays as it is."""
+    """Strikes out these secrets. Without any, everything stays as it is.
+
+    A regular expression finds where a secret may begin; the rest is compared in Python: one of all shapes of a long key
+    takes seconds to compile.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self.secrets = tuple(dict.fromkeys(secrets))
         self.shapes = _shapes(self.secrets)
-        whole = b"|".join(_pattern(shape) for shape in self.shapes)
-        self._pattern = re.compile(whole) if self.shapes else None
+        heads = dict.fromkeys(shape[:_HEAD] for shape in self.shapes)
+        self.reach = max(map(_length, heads), default=0)
+        self.head = re.compile(b"(?=" + b"|".join(map(_pattern, heads)) + b")") if heads else None
 
     def __bool__(self) -> bool:
         """Whether there is anything to strike out."""
-        return self._pattern is not None
+        return self.head is not None
 
     def data(self, data: bytes) -> bytes:
         """`data` without the secrets."""
-        return data if self._pattern is None else self._pattern.sub(STRUCK, data)
+        if self.head is None:
+            return data
+        pieces, done, at = [], 0, 0
+        while found := self.head.search(data, at):
+            start = found.start()
+            end = next((end for shape in self.shapes if (end := _compare(shape, data, start)[0])), 0)
+            at = end or start + 1
+            if end:
+                pieces += [data[done:start], STRUCK]
+                done = end
+        return b"".join([*pieces, data[done:]]) if pieces else data
 
     def text(self, text: str) -> str:
         """`text` without the secrets."""
-        if self._pattern is None:
+        if self.head is None:
             return text
         return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def json(self, value: Json) -> Json:
         """`value` without the secrets, in texts, keys and numbers, at any depth."""
-        if self._pattern is None or value is None or isinstance(value, bool):
+        if self.head is None or value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
             return self.text(value)
@@ -72,7 +90,7 @@ class Stream:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor, self._kept = redactor, b""
-        self._longest = max((_length(shape) for shape in redactor.shapes), default=0)
+        self._longest = max(map(_length, redactor.shapes), default=0)
         self._first = {spelling[:1] for shape in redactor.shapes for spelling in shape[0]}
 
     def feed(self, data: bytes) -> bytes:
@@ -89,30 +107,39 @@ class Stream:
 
     def _open(self, data: bytes) -> int:
         """Where the earliest possible beginning of a secret stands that more data may complete."""
-        for at in range(max(0, len(data) - self._longest), len(data)):
-            if data[at : at + 1] in self._first:
-                tail = data[at:]
-                if any(_begins(shape, tail) for shape in self._redactor.shapes):
-                    return at
-        return len(data)
+        end = len(data)
+        start = max(0, end - self._longest)
+        for found in self._redactor.head.finditer(data, start) if self._redactor.head is not None else ():
+            if self._begins(data, found.start()):
+                end = found.start()
+                break
+        for at in range(max(start, len(data) - self._redactor.reach), end):  # what is too short to show a head
+            if data[at : at + 1] in self._first and self._begins(data, at):
+                return at
+        return end
+
+    def _begins(self, data: bytes, at: int) -> bool:
+        line_end = data.endswith(b"\n") and len(data) - at <= _HEAD  # of an ordinary line, not a break in base64
+        return any(
+            _compare(shape, data, at)[1] for shape in self._redactor.shapes if not (line_end and _is_breakable(shape))
+        )
 
 
-def _begins(shape: Shape, tail: bytes) -> bool:
-    """Whether all of `tail` is the beginning of something that has this shape, and not the whole of it."""
-    places = {0}
+def _compare(shape: Shape, data: bytes, at: int) -> tuple[int, bool]:
+    """Where something of this shape that begins at `at` ends (0: nowhere); and whether more data might make one."""
+    places, open_ = {at}, False
     for spellings in shape:
         following = set()
         for place in places:
-            rest = tail[place:]
             for spelling in spellings:
-                if len(rest) < len(spelling) and spelling.startswith(rest):
-                    return True
-                if rest.startswith(spelling):
+                if data.startswith(spelling, place):
                     following.add(place + len(spelling))
+                elif len(data) - place < len(spelling) and spelling.startswith(data[place:]):
+                    open_ = True
         places = following
         if not places:
-            return False
-    return False
+            return 0, open_
+    return max(places), open_
 
 
 def _length(shape: Shape) -> int:
@@ -130,12 +157,20 @@ def _shapes(secrets: Sequence[str]) -> tuple[Shape, ...]:
     """Of all secrets, the longest first, so that the whole of one is struck out and not a part of it."""
     found: dict[Shape, None] = {}
     for secret in secrets:
-        texts = [secret, *(line.strip() for line in secret.splitlines() if len(line.strip()) >= _LINE)]
-        for text in dict.fromkeys(texts):
+        within = _URL_PASSWORD.match(secret)
+        parts = [secret, secret.strip(), *([within[1], _unquoted(within[1])] if within else [])]
+        lines = [line.strip() for line in secret.splitlines() if len(line.strip()) >= _LINE]
+        for text in dict.fromkeys([*parts, *lines]):
             if len(text) >= SHORTEST:
                 found[tuple(_spellings(character) for character in text)] = None
-                found.update(dict.fromkeys(_encoded(text.encode("utf-8", "surrogatepass"))))
+                if text in parts:
+                    found.update(dict.fromkeys(_encoded(text.encode("utf-8", "surrogatepass"))))
     return tuple(sorted(found, key=_length, reverse=True))
+
+
+def _unquoted(text: str) -> str:
+    raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), text.encode("utf-8", "surrogatepass"))
+    return raw.decode("utf-8", "replace")
 
 
 def _spellings(character: str) -> tuple[bytes, ...]:
@@ -145,6 +180,11 @@ def _spellings(character: str) -> tuple[bytes, ...]:
     units = character.encode("utf-16-be", "surrogatepass")
     escaped = "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
     said = {upper, upper.lower(), escaped, "\\u" + escaped[2:].upper().replace("\\U", "\\u")}
+    if not character.isascii() or not character.isprintable():  # Python's repr() of bytes and ascii(); octal, in shells
+        said |= {"".join(f"\\x{byte:02x}" for byte in raw), "".join(f"\\{byte:03o}" for byte in raw)}
+        said.add(character.encode("ascii", "backslashreplace").decode())
+        if ord(character) < 256:
+            said.add(f"\\x{ord(character):02x}")
     if character == " ":
         said.add("+")
     if character in "\"'/$`! ":
@@ -169,4 +209,14 @@ def _encoded(data: bytes) -> list[Shape]:
         whole = text[start:].rstrip(b"=")
         found += [text[start:], whole, sure] if before == 0 else [whole + text[len(text.rstrip(b"=")) :], whole, sure]
     found += [text.translate(bytes.maketrans(b"+/", b"-_")) for text in found]
-    return [tuple((bytes([byte]),) for byte in text) for text in dict.fromkeys(found) if len(text) >= SHORTEST]
+    return [_breakable(text) for text in dict.fromkeys(found) if len(text) >= SHORTEST]
+
+
+def _is_breakable(shape: Shape) -> bool:
+    return len(shape) > 1 and shape[1][0].startswith(b"\r\n")
+
+
+def _breakable(text: bytes) -> Shape:
+    """Base64 with or without an end of line before any character but the first."""
+    letters = [text[at : at + 1] for at in range(len(text))]
+    return ((letters[0],), *((b"\r\n" + one, b"\\n" + one, b"\n" + one, one) for one in letters[1:]))

@@ -9,10 +9,11 @@ import urllib.parse
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.core.redaction import Redactor
+from tests.support.timing import cpu_seconds
 
 SECRET = "s3cr%t/pass+w ord&ünï\"'"
 ALPHABET = st.characters(exclude_categories=("Cs", "Cc"))
@@ -21,10 +22,16 @@ SECRETS = st.text(ALPHABET, min_size=6, max_size=40).filter(lambda text: len(set
 
 def spellings(secret: str) -> list[str]:
     quoted = [urllib.parse.quote(secret), urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret)]
-    lower = "".join(f"%{byte:02x}" for byte in secret.encode())
+    raw = secret.encode()
+    lower = "".join(f"%{byte:02x}" for byte in raw)
     return [
         *(secret, *quoted, lower, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]),
-        html.escape(secret),
+        *(
+            html.escape(secret),
+            ascii(secret)[1:-1],
+            "".join(f"\\{byte:03o}" if byte > 126 else chr(byte) for byte in raw),
+        ),
+        *([repr(raw)[2:-1]] if "\\" not in secret else []),
     ]
 
 
@@ -99,3 +106,43 @@ def test_much_output_is_searched_fast() -> None:
     block = b"2026-11-21 12:00:00 INFO some words about nothing s3cr in particular\n" * 1000
     said = b"".join(stream.feed(block[at : at + 4096]) for _ in range(20) for at in range(0, len(block), 4096))
     assert len(said + stream.end()) == 20 * len(block)
+
+
+@settings(max_examples=30)
+@given(st.binary(min_size=40, max_size=200), st.integers(8, 76), st.sampled_from(["\n", "\r\n", "\\n"]), st.text("xyz"))
+def test_base64_in_lines_is_struck_out(data: bytes, width: int, end: str, before: str) -> None:
+    secret = base64.b85encode(data).decode()
+    text = base64.b64encode((before + secret + "?").encode()).decode()
+    broken = end.join(text[at : at + width] for at in range(0, len(text), width))
+    redactor = Redactor([secret])
+    assert len(redactor.text(broken)) < 20 + len(before) * 2
+    stream = redactor.stream()
+    said = b"".join(stream.feed(broken[at : at + 50].encode()) for at in range(0, len(broken), 50)) + stream.end()
+    assert len(said) < 20 + len(before) * 2
+
+
+@pytest.mark.parametrize("secret", ["pass\n", "  pass  ", "\tpass\r\n"])
+def test_white_space_around_a_secret_does_not_hide_it(secret: str) -> None:
+    assert Redactor([secret]).text("it is pass.") == "it is ***."
+
+
+@pytest.mark.parametrize("password", ["hunter22", "p%40ss%2Fw", "a:b@c"])
+def test_the_password_within_an_address_is_a_secret_too(password: str) -> None:
+    redactor = Redactor([f"postgresql+psycopg://me:{password}@db.example.com:5432/shop"])
+    assert redactor.text(f"login of me with {password} refused") == "login of me with *** refused"
+    assert redactor.text(f"<{urllib.parse.unquote(password)}>") == "<***>"
+    assert redactor.text("db.example.com, me") == "db.example.com, me"
+
+
+def test_a_long_key_costs_little() -> None:
+    lines = [base64.b64encode(bytes(range(at, at + 48))).decode() for at in range(70)]
+    key = "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----"])
+    block = base64.b64encode(bytes(at * at % 251 for at in range(60_000)))
+
+    def work() -> int:
+        stream = Redactor([key]).stream()
+        return len(b"".join(stream.feed(block[at : at + 4096]) for at in range(0, len(block), 4096)) + stream.end())
+
+    took_s, count = cpu_seconds(work)
+    assert count == len(block)
+    assert took_s < 3, "it was half a minute"
