@@ -8,6 +8,7 @@ from pathlib import Path
 from gnomon.core.errors import Problem
 from gnomon.core.model import Job
 from gnomon.jobfiles.validating import validate_path
+from tests.support.timing import cpu_seconds
 from tests.unit.jobfiles.rooms import KINDS, TASKS
 
 
@@ -62,3 +63,14 @@ def test_a_cycle_in_one_file(tmp_path: Path) -> None:
     )
     _, problems = validate(path)
     assert [(p.code, p.line) for p in problems] == [("dependency_cycle", 2)]
+
+
+def test_a_hundred_thousand_repetitions_are_counted_quickly(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    path = tmp_path / "a.yaml"
+    repeated = ", ".join(["a"] * 100_000)
+    path.write_text(f"jobs: [{{job_id: a, task: [x]}}, {{job_id: b, task: [x], depends_on: [{repeated}]}}]")
+    seconds, (_, problems) = cpu_seconds(lambda: validate(path))
+    assert seconds < 1
+    assert problems[0].code == "duplicate_dependency"
+    assert problems[-1].message == "99799 further problems are not shown"
