@@ -32,7 +32,8 @@ def list_jobs(desk: Desk, where: JobFilter, limit: int = 50, cursor: str | None 
     def work(reader: Reader) -> Page[JsonObject]:
         page = find_jobs(desk, reader, where, limit, cursor)
         entries = reader.schedules_of({j.job_id for j in page.items})
-        return Page(tuple(job_view(j, entries.get(j.job_id, ()), desk.kinds) for j in page.items), page.next)
+        views = tuple(job_view(j, entries.get(j.job_id, ()), desk.kinds) for j in page.items)
+        return Page(views, page.next, page.partial)
 
     return desk.store.read(work)
 
@@ -147,8 +148,11 @@ def set_paused(desk: Desk, tx: Transaction, record: JobRecord, paused: bool, rea
     return True
 
 
-def delete_job(desk: Desk, job_id: str) -> int:
+def delete_job(desk: Desk, job_id: str, seen: Seen | None = None) -> int:
     """Remove a job with its history; returns how many runs went with it.
+
+    Args:
+        seen: asked about the job as it is, in the transaction that begins it.
 
     Raises:
         Conflict: a file owns it, or a run of it is active.
@@ -157,6 +161,8 @@ def delete_job(desk: Desk, job_id: str) -> int:
     def work(tx: Transaction) -> tuple[int, bool]:
         record = find_job(tx, job_id)
         refuse_undeletable(tx, record)
+        if seen is not None and total == 0:
+            seen(job_view(record, tx.schedules_of([job_id]).get(job_id, ()), desk.kinds))
         if record.retired_at is None:  # from here on nothing fires, however many steps it takes
             retire(tx, desk.planner, record, desk.clock.now())
             refuse_undeletable(tx, record)

@@ -12,10 +12,12 @@ from gnomon.core.access import Permission
 from gnomon.core.version import __version__
 
 from . import health, metrics, problems
-from .answers import Plain
+from .answers import Plain, answers
 from .asking import Asked, needs
 from .gate import Gate
 from .hub import Hub
+from .models.about import Document
+from .openapi import document
 from .rest import ROUTERS
 from .service import Service
 
@@ -51,8 +53,11 @@ def interface(service: Service) -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
 
-    @api.get("/openapi.json", operation_id="get_openapi", summary="This document", tags=["about"])
+    said = answers(Document, examples=[{"openapi": "3.1.0", "info": {"title": "gnomon"}, "paths": {}}])
+
+    @api.get("/openapi.json", operation_id="get_openapi", summary="This document", tags=["about"], responses=said)
     def openapi(asked: Annotated[Asked, needs(Permission.READ)]) -> Response:
+        """The OpenAPI 3.1 document of all of this."""
         return Plain(document(app))
 
     app.include_router(api)
@@ -60,15 +65,6 @@ def interface(service: Service) -> FastAPI:
     app.include_router(metrics.router)
     app.state.registry = metrics.registry_of(service)
     return app
-
-
-def document(app: FastAPI) -> dict[str, object]:
-    """The OpenAPI 3.1 document."""
-    made = app.openapi()
-    schemes = made.setdefault("components", {}).setdefault("securitySchemes", {})
-    schemes["token"] = {"type": "http", "scheme": "bearer", "description": "`gnomon token create` makes one."}
-    made["security"] = [{"token": []}]
-    return made
 
 
 class _Watched:

@@ -12,6 +12,7 @@ from gnomon.core.errors import Forbidden, Problem, Unauthenticated
 from gnomon.operations.context import Desk
 
 from .callers import caller
+from .parameters import refuse_unknown
 from .service import Service
 
 
@@ -29,6 +30,7 @@ def needs(permission: Permission) -> Any:
 
     Raises:
         Forbidden: naming the role that would do.
+        UsageError: parameters that the route does not have.
     """
 
     def asked(request: Request) -> Asked:
@@ -38,6 +40,7 @@ def needs(permission: Permission) -> Any:
             text = f"the role {principal.role} of {principal.name!r} does not include {permission}"
             hint = "`gnomon token create --role ROLE` makes a token that may"
             raise Forbidden(Problem("forbidden", text, hint=hint))
+        refuse_unknown(request)
         address = None if request.client is None else request.client.host
         return Asked(principal, service.desk(principal.actor, address), service)
 

@@ -6,6 +6,7 @@ import json
 from asyncio import Runner
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp
 
 from gnomon.app.parts import Parts
 from gnomon.core.access import Role
-from gnomon.core.records import Source, SourceKind
+from gnomon.core.records import SkipReason, SkipRecord, Source, SourceKind
 from gnomon.operations.building import build_job
 from gnomon.operations.context import Desk
 from gnomon.operations.jobs import save_job
@@ -124,6 +125,12 @@ class World:
         job = build_job(document, self.desk.kinds, self.desk.task_types, self.desk.timezone)
         source = Source(SourceKind.REST) if file is None else Source(SourceKind.FILE, file)
         save_job(self.desk, job, source)
+
+    def skip(self, job_id: str, hour: int, reason: SkipReason) -> None:
+        """Its default entry made no run at that hour of 2026-01-01 (UTC)."""
+        at = datetime(2026, 1, 1, hour, tzinfo=UTC)
+        record = SkipRecord(f"{job_id}:default", job_id, at, at, 1, reason, "", at)
+        self.desk.store.write(lambda tx: tx.insert_skips([record]))
 
 
 _kept: list[tuple[Service, ASGIApp]] = []

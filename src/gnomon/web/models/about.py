@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 EXAMPLE_TASK_TYPE = {
     "name": "http",
@@ -51,3 +51,13 @@ class About(BaseModel):
     pools: dict[str, int]
     channels: list[str]
     settings: dict[str, Any]
+
+
+class Document(BaseModel):
+    """What can be asked, and what is answered."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
-Names = Field(default_factory=list, max_length=1000)
+Names = Annotated[list[str], Field(max_length=1000)]
 DRY = Field(default=False, description="Change nothing: say what would happen.")
 EXAMPLE_DELETED = {
     "dry_run": False,
@@ -24,7 +26,7 @@ class JobSelection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"type": ["http"], "dry_run": True}})
 
-    ids: list[str] = Names
+    ids: Names = []
     type: list[str] = Field(default_factory=list, max_length=100, description="With a task of these types.")
     label: list[str] = Field(default_factory=list, max_length=100, description="With these labels, `NAME=VALUE`.")
     due_from: str | None = Field(default=None, max_length=100, description="With a run due, or planned, from then on.")
@@ -49,7 +51,7 @@ class ScheduleSelection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"all": True, "dry_run": True}})
 
-    ids: list[str] = Names
+    ids: Names = []
     job: str | None = Field(default=None, max_length=200, description="Every entry of this job.")
     all: bool = Field(default=False, description="Every entry there is.")
     dry_run: bool = DRY
@@ -60,7 +62,7 @@ class ConfigurationSelection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"unused": True, "dry_run": True}})
 
-    names: list[str] = Names
+    names: Names = []
     unused: bool = Field(default=False, description="All that no job uses.")
     dry_run: bool = DRY
 

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import JobSource
 
-EXAMPLE_ARGUMENTS = {"url": "https://example.com/report", "headers": {"Authorization": "env:REPORT_TOKEN"}}
+EXAMPLE_ARGUMENTS: dict[str, Any] = {
+    "url": "https://example.com/report",
+    "headers": {"Authorization": "env:REPORT_TOKEN"},
+}
 EXAMPLE_CONFIGURATION = {
     "name": "report-api",
     "version": 3,

@@ -122,6 +122,6 @@ class JobPage(BaseModel):
 class PauseBody(BaseModel):
     """Why."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"reason": "the database moves"}})
 
     reason: str | None = Field(default=None, max_length=1000)

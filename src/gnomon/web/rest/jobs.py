@@ -96,13 +96,14 @@ def put_job(
     "/{job_id:id}",
     operation_id="delete_job",
     summary="Delete a job with its history",
-    description=f"{_TEXT} A job with runs that are not over stays.",
+    description=f"{_TEXT} A job with runs that are not over stays. With `If-Match` only if it is still as its caller "
+    "read it.",
     status_code=204,
-    responses=answers(None, 404, 409, status=204),
+    responses=answers(None, 404, 409, 412, status=204),
 )
-def delete_job(asked: Annotated[Asked, needs(Permission.DEFINE)], job_id: JobId) -> Response:
+def delete_job(asked: Annotated[Asked, needs(Permission.DEFINE)], job_id: JobId, request: Request) -> Response:
     """It, its schedule entries, its runs and their output are gone."""
-    jobs.delete_job(asked.desk, job_id)
+    jobs.delete_job(asked.desk, job_id, lambda view: check_match(request, view or {}))
     return nothing()
 
 
