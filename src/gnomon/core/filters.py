@@ -1,6 +1,6 @@
 """Which entries of a list: one frozen record for each list. Every field that is set must match.
 
-`words` match ids by a part of them, whatever the case; all of them must. Fields with `not_` must not match.
+`words` match ids by a part of them, whatever the case; all of them must. Of fields with `not_` no entry may match.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class JobFilter:
     words: tuple[str, ...] = ()
     not_job_ids: tuple[str, ...] = ()
     not_task_types: tuple[str, ...] = ()
-    not_labels: Mapping[str, str] = field(default_factory=dict)
+    not_labels: tuple[tuple[str, str], ...] = ()
     not_words: tuple[str, ...] = ()
 
 
@@ -101,7 +101,7 @@ class RunFilter:
     not_job_ids: tuple[str, ...] = ()
     not_words: tuple[str, ...] = ()
     not_task_types: tuple[str, ...] = ()
-    not_labels: Mapping[str, str] = field(default_factory=dict)
+    not_labels: tuple[tuple[str, str], ...] = ()
     not_errors: tuple[str, ...] = ()
 
 

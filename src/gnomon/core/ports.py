@@ -14,6 +14,7 @@ from .access_ports import AccessReader, AccessWriter
 from .alerts import Incident, Kind
 from .configurations import ConfigurationRecord, ConfigurationVersion
 from .deliveries import Delivery, Report
+from .filters import ConfigurationFilter, FlowFilter, SkipFilter
 from .model import Job
 from .records import (
     Activity,
@@ -160,6 +161,10 @@ class Reader(AccessReader, Protocol):
     def waiting_flows(self, flow_ids: Collection[str]) -> Collection[str]:
         """Those of `flow_ids` in which a run waits that joined them (not the run a flow is named after)."""
 
+    def flow_ids(self, where: FlowFilter, limit: int = 50, cursor: str | None = None) -> Page[str]:
+        """Flows of more than one run, by id, newest first. Of those that match a filter at most 1,000 a page are
+        looked at."""
+
     def flow(self, flow_id: str) -> Sequence[RunRecord]:
         """All runs of a flow but items, by (due_at, id)."""
 
@@ -213,6 +218,9 @@ class Reader(AccessReader, Protocol):
     ) -> Sequence[SkipRecord]:
         """Skips whose stretch touches [since, until], newest first."""
 
+    def skip_page(self, where: SkipFilter, limit: int = 50, cursor: str | None = None) -> Page[SkipRecord]:
+        """Skips, newest `last_at` first."""
+
     def nodes(self) -> Sequence[NodeRecord]:
         """Nodes that have not stopped in order, and those that did in the last day."""
 
@@ -223,7 +231,9 @@ class Reader(AccessReader, Protocol):
 
     def configuration(self, name: str) -> ConfigurationRecord | None: ...
 
-    def configurations(self, limit: int = 50, cursor: str | None = None) -> Page[ConfigurationRecord]:
+    def configurations(
+        self, limit: int = 50, cursor: str | None = None, where: ConfigurationFilter | None = None
+    ) -> Page[ConfigurationRecord]:
         """Configurations by name."""
 
     def configuration_names(self) -> Sequence[str]:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from gnomon.core.configurations import ConfigurationRecord, ConfigurationVersion, not_there, unknown_keys
 from gnomon.core.errors import Conflict, NotFound, Problem, UsageError, usage
+from gnomon.core.filters import ConfigurationFilter
 from gnomon.core.identity import is_job_id
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader, Transaction
@@ -25,13 +26,16 @@ Seen: TypeAlias = "Callable[[JsonObject | None], None]"
 """Is given a configuration as it is right before a change of it; raises if the caller has not seen it so."""
 
 
-def list_configurations(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
+def list_configurations(
+    desk: Desk, limit: int = 50, cursor: str | None = None, where: ConfigurationFilter | None = None
+) -> Page[JsonObject]:
     """Configurations by name, as objects."""
 
     def work(reader: Reader) -> Page[JsonObject]:
-        page = reader.configurations(limit, cursor)
+        page = reader.configurations(limit, cursor, where)
         users = reader.configuration_users([record.name for record in page.items])
-        return Page(tuple(configuration_view(r, users.get(r.name, ())) for r in page.items), page.next)
+        views = tuple(configuration_view(r, users.get(r.name, ())) for r in page.items)
+        return Page(views, page.next, page.partial)
 
     return desk.store.read(work)
 

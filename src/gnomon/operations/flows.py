@@ -8,9 +8,10 @@ from datetime import datetime
 from gnomon.core import lifecycle
 from gnomon.core.errors import Conflict, NotFound, Problem
 from gnomon.core.fanout import PARENTS
+from gnomon.core.filters import FlowFilter
 from gnomon.core.flows import closure, newest_of
 from gnomon.core.ports import Reader, Transaction
-from gnomon.core.records import Cause, RunFilter, RunRecord
+from gnomon.core.records import Page, RunRecord
 from gnomon.core.states import FINAL, State
 from gnomon.core.values import JsonObject, rfc3339
 from gnomon.engine.acts import Acts
@@ -22,8 +23,17 @@ from .repeating import failures, repeat
 from .said import run_said
 from .views import run_view
 
-_PAGE = 1000
 MOST_PAGES = 20
+
+
+def page_of_flows(desk: Desk, where: FlowFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
+    """Flows of more than one run, newest first, without their runs."""
+
+    def work(reader: Reader) -> Page[JsonObject]:
+        page = reader.flow_ids(where, limit, cursor)
+        return Page(tuple(_summary(flow_id, reader.flow(flow_id)) for flow_id in page.items), page.next, page.partial)
+
+    return desk.store.read(work)
 
 
 def list_flows(
@@ -33,25 +43,19 @@ def list_flows(
     until: datetime | None = None,
     limit: int = 50,
 ) -> list[JsonObject]:
-    """Flows of more than one run, newest first, without their runs.
+    """The same as a list; however few match, not more than 20 pages are looked at.
 
     Args:
         job_id: only those in which this job runs after others.
     """
-    where = RunFilter(job_id=job_id, causes=(Cause.DOWNSTREAM,), since=since, until=until)
-
-    def work(reader: Reader) -> list[JsonObject]:
-        ids: dict[str, None] = {}
-        cursor: str | None = None
-        for _ in range(MOST_PAGES):
-            page = reader.runs(where, _PAGE, cursor)
-            ids.update(dict.fromkeys(run.flow_id for run in page.items))
-            cursor = page.next
-            if cursor is None or len(ids) >= limit:
-                break
-        return [_summary(flow_id, reader.flow(flow_id)) for flow_id in list(ids)[:limit]]
-
-    return desk.store.read(work)
+    where, found, cursor = FlowFilter(job_id, since, until), list[JsonObject](), None
+    for _ in range(MOST_PAGES):
+        page = page_of_flows(desk, where, limit - len(found), cursor)
+        found += page.items
+        cursor = page.next
+        if cursor is None or len(found) >= limit:
+            break
+    return found
 
 
 def show_flow(desk: Desk, name: str) -> JsonObject:

@@ -31,7 +31,7 @@ def list_runs(desk: Desk, where: RunFilter, limit: int = 50, cursor: str | None 
         attempts = reader.attempts({run.id for run in page.items}) if page.items else {}
         items = reader.item_counts({run.id for run in page.items}) if page.items else {}
         views = tuple(run_view(run, attempts.get(run.id, ()), items.get(run.id)) for run in page.items)
-        return Page(views, page.next)
+        return Page(views, page.next, page.partial)
 
     return desk.store.read(work)
 

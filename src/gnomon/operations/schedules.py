@@ -28,7 +28,7 @@ def list_schedules(desk: Desk, where: ScheduleFilter, limit: int = 50, cursor: s
 
     def work(reader: Reader) -> Page[JsonObject]:
         page = reader.schedules(where, limit, cursor)
-        return Page(tuple(schedule_view(e, desk.kinds) for e in page.items), page.next)
+        return Page(tuple(schedule_view(e, desk.kinds) for e in page.items), page.next, page.partial)
 
     return desk.store.read(work)
 

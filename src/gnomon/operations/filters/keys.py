@@ -127,24 +127,26 @@ class States:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """`NAME=VALUE`: all of them."""
+    """`NAME=VALUE`: all of them, and none of those with `-`."""
 
     field: str = "labels"
     negative: str = "not_labels"
 
     def put(self, fields: Fields, term: Term, reading: Reading) -> None:
-        labels = fields.setdefault(self.negative if term.negated else self.field, {})
         for text in term.values:
             name, mark, value = text.partition("=")
             if not mark or not name:
                 hint = f"write {term.place} NAME=VALUE" if term.place.startswith("-") else "write label:NAME=VALUE"
                 raise wrong("label_invalid", term, f"{text[:100]!r} is no label", hint)
-            if labels.setdefault(name, value) != value:
+            if term.negated:
+                fields[self.negative] = _united(fields.get(self.negative, ()), ((name, value),))
+            elif fields.setdefault(self.field, {}).setdefault(name, value) != value:
                 raise bad_value(term, f"{name[:100]!r} is asked for with two values", "a label has one value")
 
     def texts(self, name: str, of: object) -> list[str]:
-        fields = (("", self.field), ("-", self.negative))
-        return [f"{sign}{name}:" + quoted(f"{k}={v}") for sign, field in fields for k, v in getattr(of, field).items()]
+        pairs = [("", pair) for pair in getattr(of, self.field).items()]
+        pairs += [("-", pair) for pair in getattr(of, self.negative)]
+        return [f"{sign}{name}:" + quoted(f"{key}={value}") for sign, (key, value) in pairs]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,24 +7,21 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Select, and_, delete, exists, func, or_, select
 
 from gnomon.core.configurations import KEPT_VERSIONS, ConfigurationRecord, ConfigurationVersion
-from gnomon.core.records import Page, Source, SourceKind
+from gnomon.core.records import Source, SourceKind
 from gnomon.core.values import from_micros, to_micros
 
 from .schema import USING_JOB, USING_RUN, configuration_versions, configurations, jobs, runs
 from .session import Row, Session, Statement, WriteSession, given, insert_new, listed, upsert, within
-from .values import clean, from_cursor, mapping, mapping_text, to_cursor
+from .values import clean, mapping, mapping_text
 
 _CURRENT = and_(
     configuration_versions.c.name == configurations.c.name,
     configuration_versions.c.version == configurations.c.version,
 )
-_CONFIGURATION: Select[Row] = select(
+CONFIGURATION: Select[Row] = select(
     *configurations.columns, configuration_versions.c.type, configuration_versions.c.arguments
 ).join_from(configurations, configuration_versions, _CURRENT)
-_BY_NAME = Statement(_CONFIGURATION.where(configurations.c.name == given("name")))
-_PAGE = Statement(
-    _CONFIGURATION.where(configurations.c.name > given("after")).order_by(configurations.c.name).limit(given("limit"))
-)
+_BY_NAME = Statement(CONFIGURATION.where(configurations.c.name == given("name")))
 _NAMES = Statement(select(configurations.c.name).order_by(configurations.c.name))
 _VERSION = Statement(
     select(*configuration_versions.columns).where(
@@ -44,7 +41,8 @@ _USERS = Statement(
 )
 
 
-def _record(row: Row) -> ConfigurationRecord:
+def configuration_from_row(row: Row) -> ConfigurationRecord:
+    """The configuration of a row, with its content."""
     name, version, kind, path, created, updated, type_, arguments = row
     source = Source(SourceKind(kind), path)
     return ConfigurationRecord(
@@ -62,13 +60,7 @@ class ConfigurationReads(Session):
 
     def configuration(self, name: str) -> ConfigurationRecord | None:
         row = self.first(_BY_NAME, name=name)
-        return None if row is None else _record(row)
-
-    def configurations(self, limit: int = 50, cursor: str | None = None) -> Page[ConfigurationRecord]:
-        after = "" if cursor is None else from_cursor(cursor, "configurations", str)[0]
-        records = [_record(row) for row in self.fetch(_PAGE, after=after, limit=limit + 1)]
-        following = to_cursor("configurations", records[limit - 1].name) if len(records) > limit else None
-        return Page(tuple(records[:limit]), following)
+        return None if row is None else configuration_from_row(row)
 
     def configuration_names(self) -> Sequence[str]:
         return [row[0] for row in self.fetch(_NAMES)]

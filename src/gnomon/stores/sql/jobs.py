@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 
-from sqlalchemy import Select, and_, delete, exists, select, update
+from sqlalchemy import Select, and_, delete, select, update
 
 from gnomon.core.model import Job
-from gnomon.core.records import JobFilter, JobRecord, Page, Source, SourceKind
+from gnomon.core.records import JobRecord, Source, SourceKind
 
 from .schema import attempts, deliveries, dependencies, incidents, job_definitions, jobs, runs, schedules, skips
 from .session import Row, Session, Statement, WriteSession, given, insert, listed, one, upsert, within
-from .values import from_cursor, instant, job_text, job_value, label_text, mapping_text, micros, to_cursor
+from .values import instant, job_text, job_value, mapping_text, micros
 
 _DEFINITION = and_(job_definitions.c.job_id == jobs.c.job_id, job_definitions.c.version == jobs.c.version)
-_JOB: Select[Row] = select(
+JOB: Select[Row] = select(
     job_definitions.c.definition,
     jobs.c.version,
     jobs.c.source_kind,
@@ -29,8 +28,8 @@ _JOB: Select[Row] = select(
     jobs.c.failure_streak,
 ).join_from(jobs, job_definitions, _DEFINITION)
 
-_BY_ID = Statement(_JOB.where(jobs.c.job_id == given("job_id")))
-_BY_IDS = Statement(_JOB.where(within(jobs.c.job_id, "job_ids")))
+_BY_ID = Statement(JOB.where(jobs.c.job_id == given("job_id")))
+_BY_IDS = Statement(JOB.where(within(jobs.c.job_id, "job_ids")))
 _ONE_DEFINITION = Statement(
     select(job_definitions.c.definition).where(
         job_definitions.c.job_id == given("job_id"), job_definitions.c.version == given("version")
@@ -48,7 +47,8 @@ _DOWNSTREAM = Statement(
 )
 
 
-def _from_row(row: Row) -> JobRecord:
+def job_from_row(row: Row) -> JobRecord:
+    """The job of a row of `JOB`."""
     definition, version, kind, path, created, updated, paused, paused_by, pause_reason, retired, streak = row
     made, changed = instant(created), instant(updated)
     assert made is not None
@@ -89,71 +89,18 @@ def _to_row(record: JobRecord) -> tuple[object, ...]:
     )
 
 
-@lru_cache(maxsize=256)
-def _page(shape: frozenset[str], label_count: int) -> Statement:
-    """The list for the filters named in `shape`."""
-    query = _JOB.order_by(jobs.c.job_id).limit(given("limit"))
-    if "after" in shape:
-        query = query.where(jobs.c.job_id > given("after"))
-    if "job_ids" in shape:
-        query = query.where(within(jobs.c.job_id, "job_ids"))
-    if "task_types" in shape:
-        query = query.where(within(jobs.c.task_type, "task_types"))
-    for name in ("source_kind", "enabled"):
-        if name in shape:
-            query = query.where(jobs.c[name] == given(name))
-    for name in ("paused", "retired"):
-        if f"{name}:yes" in shape:
-            query = query.where(jobs.c[f"{name}_at"].is_not(None))
-        if f"{name}:no" in shape:
-            query = query.where(jobs.c[f"{name}_at"].is_(None))
-    if shape & {"due_from", "due_until"}:
-        due = select(runs.c.id).where(runs.c.job_id == jobs.c.job_id)
-        if "due_from" in shape:
-            due = due.where(runs.c.due_at >= given("due_from"))
-        if "due_until" in shape:
-            due = due.where(runs.c.due_at < given("due_until"))
-        query = query.where(exists(due))
-    for number in range(label_count):
-        query = query.where(jobs.c.labels.contains(given(f"label{number}")))
-    return Statement(query)
-
-
 class JobReads(Session):
     """Questions about jobs."""
 
     def job(self, job_id: str) -> JobRecord | None:
         row = self.first(_BY_ID, job_id=job_id)
-        return None if row is None else _from_row(row)
+        return None if row is None else job_from_row(row)
 
     def jobs_by_id(self, job_ids: Collection[str]) -> Mapping[str, JobRecord]:
         if not job_ids:
             return {}
-        records = map(_from_row, self.fetch(_BY_IDS, job_ids=listed(job_ids)))
+        records = map(job_from_row, self.fetch(_BY_IDS, job_ids=listed(job_ids)))
         return {record.job_id: record for record in records}
-
-    def jobs(self, where: JobFilter, limit: int = 50, cursor: str | None = None) -> Page[JobRecord]:
-        values: dict[str, object] = {}
-        if cursor is not None:
-            (values["after"],) = from_cursor(cursor, "jobs", str)
-        if where.job_ids:
-            values["job_ids"] = listed(where.job_ids)
-        if where.task_types:
-            values["task_types"] = listed(where.task_types)
-        if where.source is not None:
-            values["source_kind"] = where.source.value
-        if where.enabled is not None:
-            values["enabled"] = one(where.enabled)
-        flags = {"paused": where.paused, "retired": where.retired}
-        values |= {f"{name}:{'yes' if flag else 'no'}": None for name, flag in flags.items() if flag is not None}
-        bounds = {"due_from": where.due_from, "due_until": where.due_until}
-        values |= {name: micros(bound) for name, bound in bounds.items() if bound is not None}
-        labels = {f"label{n}": label_text(*entry) for n, entry in enumerate(where.labels.items())}
-        rows = self.fetch(_page(frozenset(values), len(labels)), limit=limit + 1, **values, **labels)
-        records = [_from_row(row) for row in rows]
-        following = to_cursor("jobs", records[limit - 1].job_id) if len(records) > limit else None
-        wanted = where.labels.items()
-        return Page(tuple(r for r in records[:limit] if wanted <= r.job.labels.items()), following)
 
     def definition(self, job_id: str, version: int) -> Job | None:
         row = self.first(_ONE_DEFINITION, job_id=job_id, version=version)

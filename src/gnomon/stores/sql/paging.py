@@ -31,10 +31,12 @@ class Stream:
         keys: (after, upto, limit): the keys that match behind `after`, up to and with `upto`.
         last: (after, skipped): the key that lies so many entries behind `after`, matching or not; None: there are
             fewer. Without it every entry matches.
+        cost: how many entries of another stream one of this counts for: those whose rows lie far from each other.
     """
 
     keys: Callable[[Key | None, Key | None, int], Sequence[Key]]
     last: Callable[[Key | None, int], Key | None] | None = None
+    cost: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,19 @@ class Walked:
     partial: bool = False
 
 
-def walk(streams: Sequence[Stream], limit: int, after: Key | None, *, newest_first: bool = True) -> Walked:
+def walk(
+    streams: Sequence[Stream],
+    limit: int,
+    after: Key | None,
+    *,
+    newest_first: bool = True,
+    stretches: Sequence[int] = STRETCHES,
+) -> Walked:
     """The next `limit` keys of all streams together, within the budget."""
     found: list[Key] = []
-    for stretch in STRETCHES if streams else ():
-        share = max(_FEWEST, stretch // len(streams))
+    shares = sum(stream.cost for stream in streams)
+    for stretch in stretches if streams else ():
+        share = max(_FEWEST, stretch // shares)
         ends: list[Key] = []
         batch: list[Key] = []
         for stream in streams:

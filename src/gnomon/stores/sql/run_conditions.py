@@ -62,7 +62,7 @@ def rest_values(where: RunFilter) -> dict[str, object]:
         values["configuration"], version = where.configuration
         values |= {} if version is None else {"configuration_version": version}
     values |= _range_values("duration_s", where.duration_s) | _range_values("lateness_s", where.lateness_s)
-    values |= label_values(where.labels, "label") | label_values(where.not_labels, "not_label")
+    values |= label_values(where.labels.items(), "label") | label_values(where.not_labels, "not_label")
     values |= word_values(where.words) | word_values(where.not_words, "not_word")
     return values | word_values(where.errors, "error") | word_values(where.not_errors, "not_error")
 

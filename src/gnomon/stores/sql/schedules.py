@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 
 from sqlalchemy import delete, func, select, update
 
-from gnomon.core.records import Page, ScheduleFilter, ScheduleRecord
+from gnomon.core.records import ScheduleRecord
 from gnomon.core.values import from_micros
 
 from .schema import schedules
 from .session import Row, Session, Statement, WriteSession, given, listed, upsert, within
-from .values import from_cursor, instant, micros, spec_text, spec_value, to_cursor
+from .values import instant, micros, spec_text, spec_value
 
-_ALL = select(schedules)
-_BY_ID = Statement(_ALL.where(schedules.c.schedule_id == given("schedule_id")))
+ALL_SCHEDULES = select(schedules)
+_BY_ID = Statement(ALL_SCHEDULES.where(schedules.c.schedule_id == given("schedule_id")))
 _OF_JOBS = Statement(
-    _ALL.where(within(schedules.c.job_id, "job_ids")).order_by(schedules.c.job_id, schedules.c.position)
+    ALL_SCHEDULES.where(within(schedules.c.job_id, "job_ids")).order_by(schedules.c.job_id, schedules.c.position)
 )
 _DUE = Statement(
-    _ALL.where(schedules.c.due_at.is_not(None), schedules.c.due_at <= given("now"))
+    ALL_SCHEDULES.where(schedules.c.due_at.is_not(None), schedules.c.due_at <= given("now"))
     .order_by(schedules.c.due_at)
     .limit(given("limit"))
 )
 _NEXT_DUE = Statement(select(func.min(schedules.c.due_at)).where(schedules.c.due_at.is_not(None)))
 
 
-def _from_row(row: Row) -> ScheduleRecord:
+def schedule_from_row(row: Row) -> ScheduleRecord:
+    """The entry of a row."""
     schedule_id, job_id, position, spec, anchor, cursor, due, revision, paused, paused_by = row
     return ScheduleRecord(
         schedule_id,
@@ -59,49 +59,22 @@ def _to_row(record: ScheduleRecord) -> tuple[object, ...]:
     )
 
 
-@lru_cache(maxsize=16)
-def _page(shape: frozenset[str]) -> Statement:
-    query = _ALL.order_by(schedules.c.schedule_id).limit(given("limit"))
-    if "after" in shape:
-        query = query.where(schedules.c.schedule_id > given("after"))
-    if "job_id" in shape:
-        query = query.where(schedules.c.job_id == given("job_id"))
-    if "paused:yes" in shape:
-        query = query.where(schedules.c.paused_at.is_not(None))
-    if "paused:no" in shape:
-        query = query.where(schedules.c.paused_at.is_(None))
-    return Statement(query)
-
-
 class ScheduleReads(Session):
     """Questions about schedule entries."""
 
     def schedule(self, schedule_id: str) -> ScheduleRecord | None:
         row = self.first(_BY_ID, schedule_id=schedule_id)
-        return None if row is None else _from_row(row)
-
-    def schedules(self, where: ScheduleFilter, limit: int = 50, cursor: str | None = None) -> Page[ScheduleRecord]:
-        values: dict[str, object] = {}
-        if cursor is not None:
-            (values["after"],) = from_cursor(cursor, "schedules", str)
-        if where.job_id is not None:
-            values["job_id"] = where.job_id
-        if where.paused is not None:
-            values["paused:yes" if where.paused else "paused:no"] = None
-        found = [_from_row(row) for row in self.fetch(_page(frozenset(values)), limit=limit + 1, **values)]
-        return Page(
-            tuple(found[:limit]), to_cursor("schedules", found[limit - 1].schedule_id) if len(found) > limit else None
-        )
+        return None if row is None else schedule_from_row(row)
 
     def schedules_of(self, job_ids: Collection[str]) -> Mapping[str, tuple[ScheduleRecord, ...]]:
         found: dict[str, list[ScheduleRecord]] = {}
         if job_ids:
             for row in self.fetch(_OF_JOBS, job_ids=listed(job_ids)):
-                found.setdefault(row[1], []).append(_from_row(row))
+                found.setdefault(row[1], []).append(schedule_from_row(row))
         return {job_id: tuple(entries) for job_id, entries in found.items()}
 
     def due_schedules(self, now: datetime, limit: int) -> Sequence[ScheduleRecord]:
-        return [_from_row(row) for row in self.fetch(_DUE, now=micros(now), limit=limit)]
+        return [schedule_from_row(row) for row in self.fetch(_DUE, now=micros(now), limit=limit)]
 
     def next_due_at(self) -> datetime | None:
         row = self.first(_NEXT_DUE)

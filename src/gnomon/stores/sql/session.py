@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import BindParameter, ColumnElement, Table, bindparam, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement
@@ -17,7 +18,20 @@ from gnomon.core.errors import InvariantViolated, Problem
 from gnomon.core.ports import Clock
 
 Row: TypeAlias = "tuple[Any, ...]"
-DIALECTS: Mapping[str, Dialect] = {"sqlite": sqlite.dialect()}
+
+
+class _HintingCompiler(SQLiteCompiler):
+    """Renders `INDEXED BY …`, which SQLAlchemy leaves out for SQLite."""
+
+    def get_from_hint_text(self, table: object, text: str | None) -> str | None:
+        return text
+
+
+class _SqliteDialect(SQLiteDialect):
+    statement_compiler = _HintingCompiler
+
+
+DIALECTS: Mapping[str, Dialect] = {"sqlite": _SqliteDialect(paramstyle="qmark")}
 INSERTS: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 

@@ -16,7 +16,8 @@ from .session import Row, Session, Statement, WriteSession, given, insert_new
 from .values import clean, micros
 
 
-def _from_row(row: Row) -> SkipRecord:
+def skip_from_row(row: Row) -> SkipRecord:
+    """The skip of a row."""
     number, schedule_id, job_id, first, last, count, reason, detail, decided = row
     return SkipRecord(
         schedule_id,
@@ -49,7 +50,7 @@ class SkipReads(Session):
     ) -> Sequence[SkipRecord]:
         statement = _list(since is not None, until is not None)
         rows = self.fetch(statement, job_id=job_id, since=micros(since), until=micros(until), limit=limit)
-        return [_from_row(row) for row in rows]
+        return [skip_from_row(row) for row in rows]
 
 
 _INSERT = insert_new(skips, ("schedule_id", "first_at"), without=("id",), greater="last_at")

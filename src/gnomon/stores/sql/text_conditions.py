@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_
@@ -57,6 +57,6 @@ def actor_values(actor: str) -> dict[str, object]:
     return {"actor": actor, "actor_kind": f"{actor}:"}
 
 
-def label_values(labels: Mapping[str, str], name: str) -> dict[str, object]:
+def label_values(labels: Iterable[tuple[str, str]], name: str) -> dict[str, object]:
     """The values of `holds` for each label, as `NAME0`, `NAME1`, …"""
-    return {f"{name}{number}": label_text(*entry) for number, entry in enumerate(labels.items())}
+    return {f"{name}{number}": label_text(*entry) for number, entry in enumerate(labels)}

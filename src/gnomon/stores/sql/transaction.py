@@ -7,6 +7,8 @@ from .alerts import AlertReads, AlertWrites
 from .attempts import AttemptReads, AttemptWrites
 from .audit import AuditReads, AuditWrites
 from .configurations import ConfigurationReads, ConfigurationWrites
+from .flow_lists import FlowLists
+from .job_lists import JobLists
 from .jobs import JobReads, JobWrites
 from .misc import MiscReads, MiscWrites
 from .nodes import NodeReads, NodeWrites
@@ -22,11 +24,13 @@ from .tallies import TallyReads
 class SqlReader(
     AlertReads,
     JobReads,
+    JobLists,
     ScheduleReads,
     RunReads,
     RunLists,
     AttemptReads,
     SkipReads,
+    FlowLists,
     NodeReads,
     MiscReads,
     ConfigurationReads,

@@ -22,6 +22,7 @@ from .prune import PruneCases
 from .runs import RunCases
 from .schedules import ScheduleCases
 from .sharing import SharingCases
+from .summaries import SummaryCases
 from .transactions import TransactionCases
 
 __all__ = ["StoreCase", "StoreConformance"]
@@ -34,6 +35,7 @@ class StoreConformance(
     RunCases,
     ItemCases,
     ListCases,
+    SummaryCases,
     AttemptCases,
     MiscCases,
     AlertCases,

@@ -144,7 +144,7 @@ class ListCases(StoreCase):
             (RunFilter(actor="cli"), "42"),
             (RunFilter(actor="cli:alice"), "4"),
             (RunFilter(causes=(Cause.MANUAL, Cause.BACKFILL)), "42"),
-            (RunFilter(not_labels={"team": "data"}), "876542"),
+            (RunFilter(not_labels=(("team", "data"),)), "876542"),
             (RunFilter(labels={"team": "da_a"}), ""),
             (RunFilter(labels={"a%": "\"'"}), "2"),
         ],

@@ -56,8 +56,9 @@ def runs(text: str) -> RunFilter:
         ("type:api type:shell", RunFilter(task_types=("http", "command"))),
         ("-type:db", RunFilter(not_task_types=("sql", "mongo"))),
         ("label:team=ops label:tier=1", RunFilter(labels={"team": "ops", "tier": "1"})),
-        ('-label:"team=night shift"', RunFilter(not_labels={"team": "night shift"})),
+        ('-label:"team=night shift"', RunFilter(not_labels=(("team", "night shift"),))),
         ('label:team="night shift"', RunFilter(labels={"team": "night shift"})),
+        ("-label:a=b -label:a=c", RunFilter(not_labels=(("a", "b"), ("a", "c")))),
         ("since:2h", RunFilter(since=NOW - timedelta(hours=2))),
         (
             "since:-2h until:2026-11-01",
@@ -157,6 +158,7 @@ def test_options_go_through_the_same_code() -> None:
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12)
 SOME = st.lists(TEXTS, unique=True, max_size=3).map(tuple)
 NAMES = TEXTS.filter(lambda text: "=" not in text)
+NOT_LABELS = st.lists(st.tuples(NAMES, TEXTS), unique=True, max_size=3).map(tuple)
 LABELS = st.dictionaries(NAMES, TEXTS | st.just(""), max_size=3)
 TIMES = st.datetimes(datetime(1000, 1, 2), datetime(9998, 1, 1), timezones=st.just(UTC)) | st.none()
 SECONDS = st.integers(0, 10**9) | st.integers(0, MAX_DURATION_S * 1_000_000)
@@ -204,7 +206,7 @@ RUN_FILTERS = (
         not_job_ids=SOME,
         not_words=SOME,
         not_task_types=TYPES,
-        not_labels=LABELS,
+        not_labels=NOT_LABELS,
         not_errors=SOME,
     )
     .map(one_or_several)
@@ -227,7 +229,7 @@ FILTERS = {
         words=SOME,
         not_job_ids=SOME,
         not_task_types=TYPES,
-        not_labels=LABELS,
+        not_labels=NOT_LABELS,
         not_words=SOME,
     ),
     "schedules": st.builds(

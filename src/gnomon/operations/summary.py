@@ -1,0 +1,286 @@
+"""What a dashboard shows above its lists. Every answer has a bounded cost, whatever is in the database.
+
+Numbers of runs that are over come from counts kept by minute and day (`stores.sql.tallies`); what is asked of single
+runs is asked of the newest so many, and the answer says if there were more (`sampled`, `partial`). Periods are of due
+times, [since, until), with the whole minutes at both ends; items of `for_each` runs are not counted, the run they
+belong to is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from gnomon.core.errors import usage
+from gnomon.core.filters import RunFilter
+from gnomon.core.ports import Reader
+from gnomon.core.records import JobFilter, RunRecord
+from gnomon.core.states import State
+from gnomon.core.summaries import FailureBrief, RunBrief, percentile
+from gnomon.core.values import Json, JsonObject, rfc3339
+
+from .context import Desk
+from .nodes import living_in
+
+BARS = 30
+DURATIONS = 100
+MOST_JOBS = 200
+MOST_STARTS = 5_000
+MOST_FAILURES = 10_000
+MOST_OPEN = 20_000
+MOST_COUNTED = 1_000
+MOST_BUCKETS = 1_000
+_MINUTE = 60
+
+
+def bars(desk: Desk, job_ids: Sequence[str], count: int = BARS) -> dict[str, list[JsonObject]]:
+    """The newest `count` runs of each job, oldest first, as bars: `{id, state, due_at, duration_s, lateness_s}`."""
+    _few(job_ids)
+
+    def work(reader: Reader) -> dict[str, list[JsonObject]]:
+        ended, still_open = reader.newest_ended(job_ids, count), reader.newest_open(job_ids, count)
+        return {job: [_bar(run) for run in _newest(ended[job], still_open[job], count)] for job in job_ids}
+
+    return desk.store.read(work)
+
+
+def of_jobs(desk: Desk, job_ids: Sequence[str], count: int = BARS, last: int = DURATIONS) -> dict[str, JsonObject]:
+    """Of each job `{bars, p50_s, p95_s, succeeded, failed, success_rate}`.
+
+    `bars`: its newest `count` runs (see `bars`). The rest is of its newest `last` runs that are over: percentiles of
+    the durations of those that have one, how many succeeded and failed, and the share of the first in both (None:
+    there are none).
+    """
+    _few(job_ids)
+
+    def work(reader: Reader) -> dict[str, JsonObject]:
+        ended, still_open = reader.newest_ended(job_ids, max(count, last)), reader.newest_open(job_ids, count)
+        return {job: _job_summary(ended[job], still_open[job], count, last) for job in job_ids}
+
+    return desk.store.read(work)
+
+
+def success_rate(desk: Desk, since: datetime, until: datetime) -> JsonObject:
+    """`{succeeded, failed, cancelled, skipped, rate}` of the runs due in a period.
+
+    `rate`: of succeeded and failed ones the share that succeeded; None if there are none.
+    """
+    counted = desk.store.read(lambda reader: reader.ended_counts(since, until))
+    good, bad = counted.get(State.SUCCEEDED, 0), counted.get(State.FAILED, 0)
+    return {
+        "succeeded": good,
+        "failed": bad,
+        "cancelled": counted.get(State.CANCELLED, 0),
+        "skipped": counted.get(State.SKIPPED, 0),
+        "rate": good / (good + bad) if good + bad else None,
+    }
+
+
+def start_delay(desk: Desk, since: datetime, until: datetime) -> JsonObject:
+    """`{p50_s, p95_s, max_s, count, sampled}`: how much later than due the runs due in a period started.
+
+    Of the newest 5,000 runs of the period; `count` of these have started, `sampled` says that there were more.
+    """
+    found = desk.store.read(lambda reader: reader.newest_lateness(since, until, MOST_STARTS + 1))
+    delays = [delay for delay in found[:MOST_STARTS] if delay is not None]
+    return {
+        "p50_s": percentile(delays, 0.5),
+        "p95_s": percentile(delays, 0.95),
+        "max_s": max(delays, default=None),
+        "count": len(delays),
+        "sampled": len(found) > MOST_STARTS,
+    }
+
+
+def capacity(desk: Desk) -> JsonObject:
+    """`{running, capacity, nodes}`: attempts that go on; slots of all living scheduler processes; how many live."""
+
+    def work(reader: Reader) -> JsonObject:
+        nodes = living_in(desk, reader)
+        slots = sum(node.concurrency for node in nodes)
+        return {"running": reader.live_total(), "capacity": slots, "nodes": len(nodes)}
+
+    return desk.store.read(work)
+
+
+def oldest_queued(desk: Desk) -> JsonObject | None:
+    """The queued run that is due longest, or None: `{id, job_id, due_at, queued_at, waiting_for, age_s}`."""
+    run = desk.store.read(lambda reader: reader.oldest_queued())
+    if run is None:
+        return None
+    since = run.queued_at or run.due_at
+    return {
+        "id": run.id,
+        "job_id": run.job_id,
+        "due_at": rfc3339(run.due_at),
+        "queued_at": rfc3339(run.queued_at),
+        "waiting_for": run.waiting_for,
+        "age_s": max(0.0, (desk.clock.now() - since).total_seconds()),
+    }
+
+
+def strip(desk: Desk, since: datetime, until: datetime, buckets: int = 96) -> JsonObject:
+    """Runs by state over time: `{since, until, bucket_s, buckets: [{at, counts: {state: n}}], partial}`.
+
+    Buckets are whole minutes, as many as fit; the first begins with the minute of `since`. States without runs are left
+    out. Runs that are not over count as they stand; of more than 20,000 the newest (`partial`).
+    """
+    if until <= since or not 1 <= buckets <= MOST_BUCKETS:
+        raise usage("period_invalid", "the period ends before it begins, or has no buckets", key="until")
+    begin = int(since.timestamp()) // _MINUTE * _MINUTE
+    minutes = -(-int(until.timestamp() - begin) // _MINUTE) or 1
+    width = -(-minutes // buckets) * _MINUTE
+
+    def work(reader: Reader) -> tuple[Mapping[tuple[int, State], int], Sequence[tuple[datetime, State]]]:
+        first = datetime.fromtimestamp(begin, UTC)
+        return reader.ended_by_minute(first, until), reader.open_due(first, until, MOST_OPEN + 1)
+
+    ended, still_open = desk.store.read(work)
+    filled: dict[int, dict[str, int]] = {}
+    for (minute, state), count in ended.items():
+        _count(filled, (minute - begin) // width, state, count)
+    for due, state in still_open[:MOST_OPEN]:
+        _count(filled, (int(due.timestamp()) - begin) // width, state, 1)
+    first, last = datetime.fromtimestamp(begin, UTC), (until.timestamp() - begin) / width
+    shown: list[Json] = [
+        {
+            "at": rfc3339(first + timedelta(seconds=number * width)),
+            "counts": dict(sorted(filled.get(number, {}).items())),
+        }
+        for number in range(-(-int(last * 1_000_000) // 1_000_000))
+    ]
+    return {
+        "since": rfc3339(first),
+        "until": rfc3339(until),
+        "bucket_s": width,
+        "buckets": shown,
+        "partial": len(still_open) > MOST_OPEN,
+    }
+
+
+def counts(desk: Desk) -> JsonObject:
+    """How many runs there are in each state: `{counts: {state: n}, partial}`.
+
+    Those that are over come from the kept counts; of those that are not, 20,000 are counted at most (`partial`).
+    """
+    ever, never = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+    def work(reader: Reader) -> tuple[Mapping[State, int], Sequence[tuple[datetime, State]]]:
+        return reader.ended_counts(ever, never), reader.open_due(ever, never, MOST_OPEN + 1)
+
+    ended, still_open = desk.store.read(work)
+    sums = {str(state): count for state, count in ended.items()}
+    for _, state in still_open[:MOST_OPEN]:
+        sums[str(state)] = sums.get(str(state), 0) + 1
+    return {"counts": dict(sorted(sums.items())), "partial": len(still_open) > MOST_OPEN}
+
+
+def count(desk: Desk, where: RunFilter, most: int = MOST_COUNTED) -> JsonObject:
+    """How many runs match, for the header of a list: `{count, exact}`.
+
+    Counts up to `most`, within the budget of a page; `exact` false: there are more, or not all were looked at.
+    """
+    number, exact = desk.store.read(lambda reader: reader.count_runs(where, most))
+    return {"count": number, "exact": exact}
+
+
+def errors(desk: Desk, since: datetime, until: datetime, most: int = 20) -> JsonObject:
+    """Failures of a period by the signature of their error, most frequent first.
+
+    `{groups: [{signature, code, message, count, jobs, first_due_at, last_due_at, run_id}], failed, partial}`: of the
+    newest 10,000 failures (`partial`: there were more). `code`, `message`, `run_id`: of the newest one; `jobs`: ids, at
+    most 20. The filter `signature:…` lists a group.
+    """
+
+    def work(reader: Reader) -> JsonObject:
+        found = reader.newest_failures(since, until, MOST_FAILURES + 1)
+        groups: dict[str, list[FailureBrief]] = {}
+        for failure in found[:MOST_FAILURES]:
+            groups.setdefault(failure.signature or "", []).append(failure)
+        largest = sorted(groups.items(), key=lambda item: -len(item[1]))[:most]
+        newest = reader.runs_by_id([members[0].id for _, members in largest])
+        shown: list[Json] = [_group(name, members, newest.get(members[0].id)) for name, members in largest]
+        return {
+            "groups": shown,
+            "failed": min(len(found), MOST_FAILURES),
+            "partial": len(found) > MOST_FAILURES,
+        }
+
+    return desk.store.read(work)
+
+
+def overview(desk: Desk, since: datetime, until: datetime, buckets: int = 96) -> JsonObject:
+    """All of the page "Now" in one answer: `success`, `start_delay`, `capacity`, `oldest_queued`, `strip`, `errors`.
+
+    Each as its function here gives it.
+    """
+    return {
+        "success": success_rate(desk, since, until),
+        "start_delay": start_delay(desk, since, until),
+        "capacity": capacity(desk),
+        "oldest_queued": oldest_queued(desk),
+        "strip": strip(desk, since, until, buckets),
+        "errors": errors(desk, since, until),
+    }
+
+
+def all_jobs(desk: Desk) -> list[str]:
+    """The ids of at most 200 jobs that were not removed: what `of_jobs` takes."""
+    return [record.job_id for record in desk.store.read(lambda r: r.jobs(JobFilter(), MOST_JOBS)).items]
+
+
+def _few(job_ids: Sequence[str]) -> None:
+    if len(job_ids) > MOST_JOBS:
+        hint = "ask for one page of jobs at a time"
+        raise usage("too_many_jobs", f"{len(job_ids)} jobs; at most {MOST_JOBS} in one question", key="job", hint=hint)
+
+
+def _newest(ended: Sequence[RunBrief], still_open: Sequence[RunBrief], count: int) -> list[RunBrief]:
+    """The newest of both, oldest first."""
+    both = sorted((*ended[:count], *still_open), key=lambda run: (run.due_at, run.id))
+    return both[-count:] if count else []
+
+
+def _bar(run: RunBrief) -> JsonObject:
+    return {
+        "id": run.id,
+        "state": str(run.state),
+        "due_at": rfc3339(run.due_at),
+        "duration_s": run.duration_s,
+        "lateness_s": run.lateness_s,
+    }
+
+
+def _job_summary(ended: Sequence[RunBrief], still_open: Sequence[RunBrief], count: int, last: int) -> JsonObject:
+    considered = ended[:last]
+    durations = [run.duration_s for run in considered if run.duration_s is not None]
+    good = sum(run.state is State.SUCCEEDED for run in considered)
+    bad = sum(run.state is State.FAILED for run in considered)
+    return {
+        "bars": [_bar(run) for run in _newest(ended, still_open, count)],
+        "p50_s": percentile(durations, 0.5),
+        "p95_s": percentile(durations, 0.95),
+        "succeeded": good,
+        "failed": bad,
+        "success_rate": good / (good + bad) if good + bad else None,
+    }
+
+
+def _count(filled: dict[int, dict[str, int]], bucket: int, state: State, count: int) -> None:
+    of_bucket = filled.setdefault(bucket, {})
+    of_bucket[str(state)] = of_bucket.get(str(state), 0) + count
+
+
+def _group(name: str, members: Sequence[FailureBrief], run: RunRecord | None) -> JsonObject:
+    """`members`: newest first."""
+    error = None if run is None else run.error
+    return {
+        "signature": name or None,
+        "code": None if error is None else error.code,
+        "message": None if error is None else error.message,
+        "count": len(members),
+        "jobs": sorted({member.job_id for member in members})[:20],
+        "first_due_at": rfc3339(members[-1].due_at),
+        "last_due_at": rfc3339(members[0].due_at),
+        "run_id": members[0].id,
+    }
