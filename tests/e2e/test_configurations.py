@@ -29,6 +29,8 @@ def run_all(place: Place) -> dict[str, tuple[str, Any]]:
     answer = {}
     for row in runs:
         run = place.cli("runs", "show", row["id"])
+        used = run["configuration"]
+        assert f"{used['name']} (version {used['version']})" in place.plain("runs", "show", row["id"]).stdout
         answer[row["job_id"]] = (place.cli("runs", "logs", row["id"])["log"].strip(), run["configuration"])
     return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -122,6 +123,7 @@ def save(
 ) -> None:
     """Make these arguments the configuration: a new version if they differ. Secrets are references: env:NAME."""
     from gnomon.app import open_parts
+    from gnomon.jobfiles.lint import secrets_in_clear
     from gnomon.operations.configurations import save_configuration
 
     written = {} if file is None else _read_file(file)
@@ -129,6 +131,8 @@ def save(
     if kind is not None and not isinstance(kind, str):
         raise usage("wrong_type", f"type is {kind!r}: the name of a task type is wanted", key="type")
     arguments = {**written, **_read_arguments(argument or ())}
+    for place, what in secrets_in_clear(arguments):
+        print(f"warning: {'.'.join(map(str, place))}: {what} [secret_in_clear]", file=sys.stderr)
     session.check()
     with open_parts(session.settings) as parts:
         saved = cast(dict[str, Any], save_configuration(parts.desk(), name, kind, arguments))
