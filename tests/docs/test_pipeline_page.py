@@ -38,6 +38,22 @@ def test_the_example_runs_to_its_end(tmp_path: Path) -> None:
     assert runs["list"]["result"] == ["a.csv", "b.csv", "c.csv"]
     assert runs["alarm"]["reason"] == "upstream_not_failed"
     assert len(runs["convert"]["result"]) == 3, "one result per file"
+    assert runs["convert"]["items"] == {"succeeded": 3}
+    assert [(item["item"], item["state"], len(item["attempts"])) for item in answer["items"]] == [
+        (name, "succeeded", 1) for name in ("a.csv", "b.csv", "c.csv")
+    ]
+
+
+def test_a_failing_item_is_told_with_what_it_printed(tmp_path: Path) -> None:
+    task = 'task: {type: command, command: \'echo "tried $X"; [ "$X" != bad ]\', env: {X: "${item}"}}'
+    (tmp_path / "p.yaml").write_text(f"jobs:\n  - job_id: each\n    for_each: [good, bad]\n    {task}\n")
+    command = [sys.executable, "-m", "gnomon", "run", "p.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "each: running (2 items)" in done.stdout or "each: running" not in done.stdout
+    assert "attempt 0" not in done.stdout
+    assert "each, item 1 (bad) failed: the command ended with exit code 1\n  | tried bad" in done.stdout
+    assert "tried good" not in done.stdout
 
 
 def test_the_page_shows_that_example_and_valid_files(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gnomon.core.errors import Problem, UsageError
+from gnomon.core.fanout import PARENTS
 from gnomon.core.model import Job
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord, Source, SourceKind
@@ -22,6 +23,8 @@ from .parts import MEMORY, Parts, open_parts
 from .running import Running, running
 
 Watch = Callable[[Sequence[RunRecord]], None]
+ITEMS_TOLD = 5
+"""Failed items of which the output is kept for the result."""
 ReadLog = Callable[[str, int], bytes]
 
 
@@ -29,12 +32,14 @@ ReadLog = Callable[[str, int], bytes]
 class PipelineResult:
     """`runs` in the order of their dependencies; `ok` if none failed or was cancelled.
 
-    `logs`: the output of each run's last attempt. `attempts`: of each run that began.
+    `logs`: the output of each run's last attempt; of items, of the first that failed. `attempts`: of each run that
+    began. `items`: of each `for_each` run, in the order of its list.
     """
 
     runs: tuple[RunRecord, ...]
     logs: Mapping[str, bytes]
     attempts: Mapping[str, tuple[AttemptRecord, ...]]
+    items: Mapping[str, tuple[RunRecord, ...]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -73,9 +78,13 @@ def run_file(
         node.start()
         steps = _steps(stripped)
         runs = _follow(parts, node, flow_id, steps, watch, interrupted or threading.Event())
-        last = {run.id: parts.logs.read(run.id, run.attempts, 0, settings.log_limit)[0] for run in runs if run.attempts}
-        attempts = parts.store.read(lambda r: r.attempts([run.id for run in runs]))
-        return PipelineResult(tuple(runs), last, attempts)
+        parents = [run.id for run in runs if run.queue == PARENTS]
+        items = parts.store.read(lambda r: {parent: tuple(r.items(parent)) for parent in parents})
+        failed = [item for some in items.values() for item in some if item.state is State.FAILED][:ITEMS_TOLD]
+        shown = [run for run in (*runs, *failed) if run.attempts]
+        last = {run.id: parts.logs.read(run.id, run.attempts, 0, settings.log_limit)[0] for run in shown}
+        every = [run.id for run in (*runs, *(item for some in items.values() for item in some))]
+        return PipelineResult(tuple(runs), last, parts.store.read(lambda r: r.attempts(every)), items)
 
 
 def _load(

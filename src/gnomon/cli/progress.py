@@ -47,7 +47,11 @@ class Progress:
             self._live.update(_table(runs))
             return
         for run in runs:
-            state = run.state if run.state != "running" else f"running (attempt {run.attempts})"
+            state = str(run.state)
+            if run.state == "running":  # a run with items has no attempt of its own
+                state = (
+                    f"running (attempt {run.attempts})" if run.attempts else f"running ({run.waiting_for or 'items'})"
+                )
             if self._states.get(run.id) != state:
                 self._states[run.id] = state
                 print(f"{run.job_id}: {state}{_remark(run)}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from gnomon.core.errors import NotFound, Problem, usage
 from .command import command
 from .failures import report_problems
 from .logs import Printer, follow_run
-from .output import print_json, seconds
+from .output import print_json, seconds, shown
 from .progress import Progress
 from .sanitising import colours_only, plain
 from .session import Session
@@ -119,17 +120,22 @@ def _interruptions() -> Iterator[threading.Event]:
 
 
 def _print_result(session: Session, result: PipelineResult) -> None:
+    from gnomon.core.fanout import index_of
     from gnomon.operations.views import run_view
 
     if session.json:
-        runs = [run_view(run, result.attempts.get(run.id, ())) for run in result.runs]
-        print_json({"ok": result.ok, "runs": runs})
+        counts_of = {parent: Counter(item.state for item in items) for parent, items in result.items.items()}
+        runs = [run_view(run, result.attempts.get(run.id, ()), counts_of.get(run.id)) for run in result.runs]
+        items = [run_view(i, result.attempts.get(i.id, ())) for some in result.items.values() for i in some]
+        print_json({"ok": result.ok, "runs": runs, "items": items})
         return
-    for run in result.runs:
+    items_told = [item for some in result.items.values() for item in some if item.id in result.logs]
+    for run in (*result.runs, *items_told):
         if run.state != "failed":
             continue
         message = run.error.message if run.error else "failed"
-        print(f"\n{run.job_id} failed: {plain(message)}")
+        name = run.job_id if run.parent_id is None else f"{run.job_id}, item {index_of(run)} ({shown(run.item)})"
+        print(f"\n{name} failed: {plain(message)}")
         for line in colours_only(result.logs.get(run.id, b"")).splitlines()[-_TAIL:]:
             print("  | " + line.decode("utf-8", "replace"))
     counts: dict[str, int] = {}
