@@ -66,7 +66,7 @@ def run(work: Work) -> Json:
         checks.finish()
     except UsageError as error:
         text = "; ".join(f"{item.key}: {item.message}" for item in error.problems)
-        raise TaskFailed(error.problems[0].code, text) from None
+        raise TaskFailed("bad_arguments", text) from None
     return perform(arguments, work)
 
 

@@ -108,7 +108,7 @@ def local_path(text: str) -> str | None:
     if parts.scheme.lower() not in ("file", "local") or "::" in text.split("://", 1)[0]:
         return None
     if parts.netloc not in ("", "localhost"):
-        raise TaskFailed("bad_value", f"{text!r:.120}: a file URL has three slashes, file:///path")
+        raise TaskFailed("bad_arguments", f"{text!r:.120}: a file URL has three slashes, file:///path")
     rest = text.split("://", 1)[1].removeprefix(parts.netloc)
     return unquote(rest)
 

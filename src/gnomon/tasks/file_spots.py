@@ -145,7 +145,7 @@ def make_parents(path: str, roots: Roots) -> None:
     """The directories in front of the last name of `path`.
 
     Raises:
-        TaskFailed: `outside_roots`, `bad_value`. OSError.
+        TaskFailed: `outside_roots`, `bad_arguments`. OSError.
     """
     have, missing = os.path.split(os.path.join(os.getcwd(), path).rstrip("/"))[0] or "/", []
     while not os.path.isdir(have):
@@ -154,7 +154,7 @@ def make_parents(path: str, roots: Roots) -> None:
         have, name = os.path.split(have.rstrip("/"))
         missing.append(name)
     if ".." in missing:
-        raise TaskFailed("bad_value", f"{path}: no directory is made across `..`")
+        raise TaskFailed("bad_arguments", f"{path}: no directory is made across `..`")
     fd = os.open(have, _DIRECTORY)
     try:
         roots.check(os.readlink(f"/proc/self/fd/{fd}"), path)
