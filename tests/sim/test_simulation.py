@@ -17,8 +17,34 @@ REGRESSIONS = {
     41: "a commit in doubt left attempts claimed that no executor was given",
     101: "a rule changed while its job was paused left the fires of the pause undecided",
 }
-SEEN_AT = {"retry_on_ignored": 96}
-"""Where to look first for what few seeds show."""
+# For each guard a seed that notices its absence soon. It shifts when histories change: then the others are tried.
+SEEN_AT = {
+    "alerts_each_time": 8,
+    "alerts_lost": 62,
+    "alerts_unordered": 90,
+    "catch_up_all": 8,
+    "deadline_ignored": 47,
+    "double_claim": 72,
+    "doubt_forgotten": 41,
+    "edit_without_settling": 34,
+    "lost_is_success": 72,
+    "max_active_ignored": 59,
+    "max_age_ignored": 47,
+    "never_reaped": 72,
+    "no_fence": 43,
+    "no_key_no_transaction": 30,
+    "overlap_ignored": 92,
+    "pause_after_ignored": 90,
+    "pools_ignored": 45,
+    "priority_ignored": 4,
+    "rate_ignored": 48,
+    "replace_cancels_nothing": 53,
+    "replace_keeps_both": 53,
+    "resume_without_skip": 17,
+    "skips_dropped": 8,
+    "upstreams_ignored": 47,
+    "window_ignored": 72,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +70,12 @@ def test_seeds_that_once_failed(seed: int) -> None:
 
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_a_missing_guard_is_noticed(bug: str) -> None:
-    for seed in [SEEN_AT.get(bug, 0), *range(SEEDS)]:
+    for seed in dict.fromkeys([SEEN_AT.get(bug, 0), *range(SEEDS)]):
         try:
             Simulation(seed, bug).run()
         except Violation as violation:
             print(f"{bug}: seed {seed}: {violation}")
+            Simulation(seed).run()  # it is the guard that is missed, and nothing else
             return
     pytest.fail(f"{SEEDS} seeds did not notice {bug}")
 
