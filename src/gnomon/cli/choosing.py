@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gnomon.core.errors import UsageError, usage
+from gnomon.core.errors import usage
 
 from .session import Session
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from gnomon.core.records import JobFilter, RunFilter
     from gnomon.operations.context import Desk
 
@@ -70,17 +68,6 @@ def known_job(desk: Desk, job: str) -> None:
     from gnomon.operations.jobs import show_job
 
     show_job(desk, job)
-
-
-def read_time(session: Session, text: str | None, option: str) -> datetime | None:
-    """The instant that an option names."""
-    if text is None:
-        return None
-    try:
-        return session.moment(text, session.now).at
-    except UsageError as error:
-        problem = error.problems[0]
-        raise usage(problem.code, problem.message, key=option, hint=problem.hint) from None
 
 
 def confirm(what: str, yes: bool, otherwise: str = "nothing was deleted") -> None:

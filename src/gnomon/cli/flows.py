@@ -8,10 +8,10 @@ from typing import Annotated, Any, cast
 import typer
 
 from . import command as shared
-from .choosing import known_job, read_time
+from .choosing import known_job
 from .command import command, group
 from .jobs import nothing_yet
-from .output import local_time, print_fields, print_json, print_table, seconds, state_text
+from .output import local_time, print_fields, print_json, print_page, print_table, seconds, state_text
 from .runs import remark
 from .session import Session
 
@@ -22,24 +22,27 @@ Id = Annotated[str, typer.Argument(metavar="FLOW", help="Id of the flow, or of a
 @command(app, "list")
 def list_(
     session: Session,
+    query: shared.Query = None,
     job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only with this job downstream.")] = None,
     since: shared.Since = None,
     until: shared.Until = None,
     limit: shared.Limit = 50,
+    cursor: shared.Cursor = None,
 ) -> None:
     """Flows of more than one job, newest first."""
-    from gnomon.operations.flows import list_flows
+    from gnomon.operations.filters import FLOWS, reading_of
+    from gnomon.operations.flows import page_of_flows
 
     with session.listing() as desk:
         if job is not None and not session.missing:
             known_job(desk, job)
-        bounds = read_time(session, since, "--since"), read_time(session, until, "--until")
-        flows = [cast(dict[str, Any], flow) for flow in list_flows(desk, job, *bounds, limit)]
+        options = {"job": job, "since": since, "until": until}
+        page = page_of_flows(desk, FLOWS.options(options, reading_of(desk, session.zone), query), limit, cursor)
     if nothing_yet(session):
         return
-    if session.json:
-        print_json(flows)
+    if print_page(page, session.json):
         return
+    flows = [cast(dict[str, Any], flow) for flow in page.items]
     columns = ("flow", "root", "state", f"due ({session.settings.timezone})", "runs")
     rows = [
         (f["id"], f["root"], state_text(f["state"]), local_time(f["due_at"], session.zone), counts(f["counts"]))

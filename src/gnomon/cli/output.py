@@ -154,5 +154,6 @@ def print_page(page: Page[Any], as_json: bool) -> bool:
     if as_json:
         print_json(list(page.items))
     if page.next is not None:
-        print(f"there is more: --cursor {page.next}", file=sys.stderr)
+        more = "not everything was looked at; go on with" if page.partial else "there is more:"
+        print(f"{more} --cursor {page.next}", file=sys.stderr)
     return as_json
