@@ -123,7 +123,7 @@ def save(
 ) -> None:
     """Make these arguments the configuration: a new version if they differ. Secrets are references: env:NAME."""
     from gnomon.app import open_parts
-    from gnomon.jobfiles.lint import secrets_in_clear
+    from gnomon.jobfiles.lint import doubts_about_secrets
     from gnomon.operations.configurations import save_configuration
 
     written = {} if file is None else _read_file(file)
@@ -131,8 +131,8 @@ def save(
     if kind is not None and not isinstance(kind, str):
         raise usage("wrong_type", f"type is {kind!r}: the name of a task type is wanted", key="type")
     arguments = {**written, **_read_arguments(argument or ())}
-    for place, what in secrets_in_clear(arguments):
-        print(f"warning: {'.'.join(map(str, place))}: {what} [secret_in_clear]", file=sys.stderr)
+    for place, code, what in doubts_about_secrets(arguments):
+        print(f"warning: {'.'.join(map(str, place))}: {what} [{code}]", file=sys.stderr)
     session.check()
     with open_parts(session.settings) as parts:
         saved = cast(dict[str, Any], save_configuration(parts.desk(), name, kind, arguments))

@@ -106,11 +106,15 @@ def invocation(spec: AttemptSpec, base: str, scope: str, inherited: Mapping[str,
     environment = _environment(inherited, user)
     stdin = arguments.get("stdin")
     secrets: list[str] = []
-    try:
-        given = {name: source.fill(text, secrets) for name, text in _texts(arguments.get("env")).items()}
-        text = None if stdin is None else source.fill(as_text(stdin), secrets).encode()
-    except LookupError as error:
-        raise Refused("secret_not_found", f"a secret of the task could not be had: {error.args[0]}") from None
+
+    def filled(key: str, text: str) -> str:
+        try:
+            return source.fill(text, secrets)
+        except LookupError as error:
+            raise Refused("secret_not_found", f"{key}: {error.args[0]}") from None
+
+    given = {name: filled(f"env.{name}", text) for name, text in _texts(arguments.get("env")).items()}
+    text = None if stdin is None else filled("stdin", as_text(stdin)).encode()
     environment |= given | identity(spec, scope)
     environment["GNOMON_RESULT"] = base + (SAID if secrets else ".result") if user is None else "/dev/fd/3"
     cwd = arguments.get("cwd")

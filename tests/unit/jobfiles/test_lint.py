@@ -42,6 +42,18 @@ def test_what_is_no_secret_in_clear(entry: str) -> None:
     assert parsed(JOB.format(env=entry)).warnings == ()
 
 
+@pytest.mark.parametrize("text", ["file:secret.txt", "file: /run/x", "ENV:TOKEN", "env: TOKEN", "file:~/token"])
+def test_what_is_nearly_a_reference(text: str) -> None:
+    found = parsed(JOB.format(env=f"DB_PASSWORD: '{text}'"))
+    assert [(w.code, w.key) for w in found.warnings] == [("no_reference", "task.env.DB_PASSWORD")]
+    assert found.warnings[0].message.endswith(("env:NAME", "file:/absolute/path"))
+
+
+@pytest.mark.parametrize("text", ["env:TOKEN", "file:/run/x", "file:///run/x", "profile:x", "see file: a, b"])
+def test_what_is_not_nearly_a_reference(text: str) -> None:
+    assert parsed(JOB.format(env=f"A: '{text}'")).warnings == ()
+
+
 def test_configurations_too() -> None:
     found = parsed("configurations: {db: {type: sql, password: hunter22, headers: [{api-key: x}]}}\njobs: []\n")
     assert [w.key for w in found.warnings] == ["configurations.db.password", "configurations.db.headers[0].api-key"]
