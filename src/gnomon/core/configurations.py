@@ -50,14 +50,16 @@ def merged(base: JsonObject, own: JsonObject) -> dict[str, Json]:
     """The arguments of a configuration with those of a task over them.
 
     A task's argument replaces the configuration's; of the maps in `MERGED` each entry replaces that of its name. An
-    argument (or an entry of such a map) that the task gives as null is left out.
+    argument of the configuration (or an entry of such a map) that the task gives as null is left out; a null that the
+    configuration has nothing for is a null, such as one of SQL.
     """
     answer: dict[str, Json] = dict(base)
     for key, value in own.items():
         below = answer.get(key)
         if key in MERGED and isinstance(value, Mapping) and isinstance(below, Mapping):
             entries = {**below, **value}
-            answer[key] = {name: item for name, item in entries.items() if name not in value or value[name] is not None}
+            left_out = {name for name in below if name in value and value[name] is None}
+            answer[key] = {name: item for name, item in entries.items() if name not in left_out}
         elif value is None:
             answer.pop(key, None)
         else:

@@ -59,6 +59,7 @@ def step(d: Deployment, node: Any, executor: Any) -> AttemptSpec:
         ({"url": "x", "n": 1}, {"n": None}, {"url": "x"}),
         ({"env": {"A": "1", "B": None}}, {"env": {"A": None}}, {"env": {"B": None}}),
         ({}, {"env": {"A": "1"}}, {"env": {"A": "1"}}),
+        ({"parameters": {"a": 1}}, {"parameters": {"a": None, "b": None}}, {"parameters": {"b": None}}),
     ],
 )
 def test_what_a_task_gets(base: Any, own: Any, expected: Any) -> None:
