@@ -41,6 +41,7 @@ SEEN_AT = {
     "replace_cancels_nothing": 53,
     "replace_keeps_both": 53,
     "resume_without_skip": 17,
+    "retry_on_ignored": 200,
     "skips_dropped": 8,
     "upstreams_ignored": 47,
     "window_ignored": 72,

@@ -22,7 +22,7 @@ from .context import Context
 
 LOOK = timedelta(seconds=1)
 """How often, at most, the queue is searched for runs that are late; less often if it is long."""
-LONG_QUEUE = 5000
+LONG_QUEUE = 500
 REMINDED_AT_ONCE = 100
 NOBODY = Policy((), frozenset(), float("inf"))
 """Of jobs whose trouble nobody follows: what was open still ends."""
@@ -45,6 +45,7 @@ class Alerting:
         if not runs:
             return
         jobs, general = self._jobs(tx, runs), defaults(tx)
+        troubled = {job_id for job_id, _ in tx.open_incidents({run.job_id for run in runs})}
         signs: list[Sign] = []
         policies: dict[str, Policy | None] = {}
         pings: list[Delivery] = []
@@ -56,7 +57,11 @@ class Alerting:
                 pings.append(alerts.ping(run, job.ping, "start", f"{run.job_id} started", now))
             policy = policies.setdefault(run.job_id, policy_of(job, general))
             sign = alerts.begun(run, job, policy or NOBODY)
-            if sign is not None:
+            if sign is None:
+                continue
+            if sign.kind is not None:
+                troubled.add(run.job_id)
+            if run.job_id in troubled:
                 signs.append(sign)
         self.note(tx, signs, policies, pings, now, acts)
 

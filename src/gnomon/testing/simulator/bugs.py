@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 from gnomon.core import lifecycle, planning
 from gnomon.core.attempts import Ended, Outcome
+from gnomon.core.deliveries import Delivery, Report
 from gnomon.core.flows import Judgement, Verdict
 from gnomon.core.model import CatchUp, CatchUpMode
 from gnomon.core.ports import Reader, Store, Transaction
 from gnomon.core.records import Activity, AttemptRecord, JobRecord, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.states import State
-from gnomon.engine import dispatcher, planner, progress
+from gnomon.engine import alerting, dispatcher, notifier, planner, progress
 from gnomon.engine.performer import Performer
 from gnomon.engine.reaper import Reaper
 from gnomon.operations import definitions
@@ -161,6 +162,15 @@ class _Unpausing(_Proxy):
         self.tx.update_job(replace(record, paused_at=None) if record.paused_by == "scheduler" else record)
 
 
+class _Unordered(_Proxy):
+    """Messages do not wait for those before them."""
+
+    def pending_deliveries(self, limit: int, without: Collection[str] = ()) -> Sequence[Delivery]:
+        found = [d for i in self.tx.incidents(limit=1000).items for d in self.tx.deliveries_of(i.id)]
+        pending = [d for d in found if d.next_at is not None and d.channel not in without]
+        return sorted(pending, key=lambda d: (d.next_at, -d.id))[:limit]
+
+
 class _ProxyStore(_BuggyStore):
     """Every transaction through a proxy."""
 
@@ -223,6 +233,20 @@ def _no_skips(real: Any) -> Any:
     return lambda *args: (real(*args)[0], ())
 
 
+def _always_urgent(real: Any) -> Any:
+    """Every failure is told, whether people know of the incident or not."""
+    return lambda signs, *rest: real([replace(sign, urgent=True) for sign in signs], *rest)
+
+
+def _never_again(real: Any) -> Any:
+    """What did not arrive is given up."""
+
+    def after(report: Report, now: datetime) -> Any:
+        return replace(real(report, now), next_at=None)
+
+    return after
+
+
 @dataclass(frozen=True, slots=True)
 class Bug:
     """A guard taken out: of the store, or of a function of the scheduler."""
@@ -254,5 +278,8 @@ BUGS: Mapping[str, Bug] = {
     "replace_cancels_nothing": Bug(patch=_swapped(planner, "_cancel_active", lambda real: lambda *_: [])),
     "replace_keeps_both": Bug(patch=_swapped(planner, "_superseded", lambda real: lambda plans, _: dict(plans))),
     "window_ignored": Bug(patch=_swapped(progress, "judge_window", lambda real: lambda *_: Judgement(Verdict.GO))),
+    "alerts_each_time": Bug(patch=_swapped(alerting, "judge", _always_urgent)),
+    "alerts_unordered": Bug(_through(_Unordered)),
+    "alerts_lost": Bug(patch=_swapped(notifier, "after_try", _never_again)),
     "doubt_forgotten": Bug(patch=_swapped(Performer, "missing", lambda real: lambda *_: [])),
 }

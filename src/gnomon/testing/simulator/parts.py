@@ -16,6 +16,7 @@ from gnomon.core.records import AttemptRecord, RunRecord
 
 if TYPE_CHECKING:
     from .author import Author
+    from .telling import SimPost
 
 
 class Violation(AssertionError):
@@ -61,6 +62,9 @@ class Part:
     def after_step(self, seen: Seen) -> None:
         """Raise `Violation` at what must not be."""
 
+    def at_end(self, reader: Reader, now: datetime, post: SimPost) -> None:
+        """Raise `Violation` at what must not be when all faults are over. `post`: what people were told."""
+
     def may_wait(self, run: RunRecord, now: datetime) -> bool:
         """Whether this run need not be over when all faults are (it waits for something that may still come)."""
         return False
@@ -70,6 +74,7 @@ def all_parts() -> list[Part]:
     """A fresh one of each: they remember what they saw."""
     from .limits import Limits
     from .overlaps import Overlaps
+    from .telling import Telling
     from .windows import Windows
 
-    return [Limits(), Overlaps(), Windows()]
+    return [Limits(), Overlaps(), Windows(), Telling()]

@@ -32,6 +32,7 @@ from .bugs import BUGS, Bug
 from .checks import Checks
 from .oracle import Oracle
 from .parts import Violation
+from .telling import SimCourier, SimPost
 from .world import SimExecutor, World
 
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
@@ -50,6 +51,7 @@ class Actor:
 
     node: Node
     executor: SimExecutor
+    courier: SimCourier
     frozen: bool = False
 
 
@@ -91,6 +93,7 @@ class Simulation:
         self.settings = EngineSettings(concurrency=self.random.choice([1, 2, 5]), lease_s=30.0)
         self.desk = Desk(self.store, self.clock, NoLogs(), self._context("desk"), "person")
         self.actors: list[Actor] = []
+        self.post = SimPost(seed)
         self.dead: set[str] = set()
         self.names = 0
         self.wide = seed % 2 == 0 if wide is None else wide
@@ -164,6 +167,7 @@ class Simulation:
             raise Violation(f"a step of {actor.node.context.node_id} raised {error!r}") from error
         finally:
             self.crashing = False
+        actor.courier.carry()
         self.store.read(lambda r: self.checks.after_step(r, actor.executor.reported))
 
     def _spawn(self) -> None:
@@ -210,7 +214,8 @@ class Simulation:
             context, self.store, self.clock, NoLogs(), {"commands": executor}, record, lambda nodes: set(self.dead)
         )
         node.open()
-        self.actors.append(Actor(node, executor))
+        node.notifier.courier = courier = SimCourier(self.post)
+        self.actors.append(Actor(node, executor, courier))
 
     def _freeze(self) -> None:
         actor = self._one_of(self.actors)
@@ -265,7 +270,7 @@ class Simulation:
 
     def _heal(self) -> None:
         """No more faults: one node (new, or one that lived through it all), everything resumed; all work must end."""
-        self.crash_ratio = 0.0
+        self.crash_ratio, self.post.well = 0.0, True
         survivor = self._one_of(self.actors) if self.random.random() < 0.5 else None
         for actor in list(self.actors):
             if actor is not survivor:
@@ -287,11 +292,13 @@ class Simulation:
             self._settle()
             cursors = self.store.read(lambda r: [e for s in self.oracle.segments if (e := r.schedule(s))])
             behind = [e for e in cursors if e.cursor is not None and e.cursor <= self.clock.now()]
-            if not behind and self._all_over():
+            if not behind and self._all_over() and not self.store.read(lambda r: r.pending_deliveries(1)):
                 break
             self.clock.advance(5.0 if self.wide else 0.5)  # rates drain slowly
         now = self.clock.now()
         self.store.read(lambda r: self.checks.at_end(r, now))
+        for part in self.checks.parts:
+            self.store.read(lambda r, part=part: part.at_end(r, now, self.post))  # type: ignore[misc]
 
     def _settle(self) -> None:
         """Let everything that can happen without time passing happen."""
