@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gnomon.core.values import Json
+from tests.support.mongo import nx
 from tests.support.postgres import PASSWORD, postgres
 from tests.support.service import Site, site, until
 
@@ -145,3 +146,60 @@ def test_results_go_downstream_and_no_secret_is_kept(place: Site) -> None:
         p for p in place.root.rglob("*") if p.is_file() and p.name != "password" and PASSWORD.encode() in p.read_bytes()
     ]
     assert kept == []
+
+
+HOSTILE = [
+    *(
+        "'; drop table t; --",
+        '" or 1=1',
+        "\\'; x",
+        ":name %(n)s ? $1",
+        "${nothing} $${x}",
+        "$(touch x) `touch x` | x && x",
+    ),
+    *(
+        '{"$ne": null}',
+        "$where",
+        "{$gt: ''}",
+        "env:HOME",
+        "file:/etc/passwd",
+        "literal:x",
+        "--help",
+        "\n\t\r",
+        "ünï😀",
+        "",
+    ),
+]
+
+
+def test_whatever_parameters_hold_arrives_in_every_database(place: Site) -> None:
+    server, file = postgres(), place.root / "data.db"
+    create = "create table hostile (n int, v text)"
+    server.rows(f"drop table if exists hostile; {create}")
+    connection = sqlite3.connect(file)
+    connection.execute(create)
+    rows = [{"n": number, "v": text} for number, text in enumerate(HOSTILE)]
+    base = {"url": nx().url, "database": "hostile", "collection": "hostile"}
+    insert = {"type": "sql", "statement": "insert into hostile values (:n, :v)", "parameters": "${rows}"}
+    find = {"type": "mongo", **base, "operation": "count", "filter": {"v": {"$in": "${texts}"}, "n": "${n}"}}
+    tasks = {
+        "sqlite": {**insert, "url": f"sqlite:///{file}"},
+        "postgresql": {**insert, "url": server.url()},
+        "mongo": {"type": "mongo", **base, "operation": "insert", "documents": "${rows}"},
+        "asked": {"type": "sql", "url": f"sqlite:///{file}", "query": "select :v as v", "parameters": {"v": "x${a}y"}},
+        "found": find,
+    }
+    given = {"rows": rows, "texts": HOSTILE, "n": len(HOSTILE) - 1, "a": HOSTILE[0]}
+    parameters = {name: {"type": "any", "default": value} for name, value in given.items()}
+    after = {"asked": ["sqlite"], "found": ["mongo"]}
+    jobs = [
+        {"job_id": name, "task": task, "parameters": parameters, "depends_on": after.get(name, [])}
+        for name, task in tasks.items()
+    ]
+    runs = run_file(place, "hostile.json", {"jobs": jobs}, 0)
+    assert connection.execute("select n, v from hostile order by n").fetchall() == list(enumerate(HOSTILE))
+    connection.close()
+    assert server.rows("select n, v from hostile order by n") == list(enumerate(HOSTILE))
+    assert runs["mongo"]["result"]["inserted"] == len(HOSTILE)
+    assert runs["found"]["result"] == {"count": 1}
+    assert runs["asked"]["result"]["rows"] == [{"v": f"x{HOSTILE[0]}y"}]
