@@ -102,6 +102,9 @@ def test_roots_reach_the_worker(place: Site, monkeypatch: pytest.MonkeyPatch) ->
     )
     assert runs["inside"]["state"] == "succeeded"
     assert runs["outside"]["error"]["code"] == "outside_roots"
+    upload = {"type": "http", "method": "POST", "url": "http://127.0.0.1:1/", "files": f"{place.root}/serve.log"}
+    runs = run_file(place, {"upload": upload}, 1)
+    assert runs["upload"]["error"]["code"] == "outside_roots"
     assert not (place.root / "x").exists()
 
 

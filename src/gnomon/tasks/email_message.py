@@ -174,6 +174,8 @@ def _data(given: Mapping[str, Json], key: str, room: int) -> bytes:
             with open_file(as_text(given.get("path")), key) as file:
                 data = file.read(room + 1)
         except TaskFailed as failure:
+            if failure.task_code != "file_missing":
+                raise
             raise TaskFailed("attachment_missing", failure.message) from None
     if len(data) > room:
         text = f"{key}: the attachments are larger than {MAX_ATTACHMENTS >> 20} MiB together"

@@ -17,6 +17,7 @@ from gnomon.core.substitution import as_text
 from gnomon.core.values import Json, JsonObject
 from gnomon.core.version import __version__
 
+from .file_spots import roots_of_worker, spot
 from .performing import TaskFailed
 
 _SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -127,13 +128,18 @@ def _upload(item: Mapping[str, Json], field: str, files: ExitStack) -> tuple[str
 
 
 def open_file(path: str, key: str) -> BinaryIO:
-    """A regular file, open for reading. A pipe or device could hold up every task of this process.
+    """A regular file inside the roots of this worker, open for reading. A pipe could hold up all tasks of this process.
 
     Raises:
-        TaskFailed: `file_missing`.
+        TaskFailed: `file_missing`, `outside_roots`.
     """
+    flags, roots = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, roots_of_worker(os.environ)
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if roots.paths:
+            with spot(path, roots, follow=True) as here:
+                number = os.open(here.name, flags | os.O_NOFOLLOW, dir_fd=here.fd)
+        else:
+            number = os.open(path, flags)
     except OSError as error:
         raise TaskFailed("file_missing", f"{key}: {path} cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(number).st_mode):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,12 +14,15 @@ import httpx
 import pytest
 
 from gnomon.tasks import http_body, http_following, http_run
+from gnomon.tasks.email_message import letter_of
 from gnomon.tasks.http import HTTP
 from gnomon.tasks.http_run import run
 from gnomon.tasks.performing import TaskFailed, Work
 from tests.support.http_server import HttpServer, http_server
 from tests.support.service import until
 from tests.unit.tasks.http_support import failed, perform
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -150,3 +155,25 @@ def test_a_server_without_tls_is_told_from_a_bad_certificate(server: HttpServer)
     failure = failed({"url": server.url.replace("http:", "https:")})
     assert failure.task_code == "tls_failed"
     assert "does the server speak TLS" in failure.message
+
+
+def test_uploads_and_attachments_keep_to_the_roots_of_files(
+    server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "mine").write_text("mine")
+    (tmp_path / "secret").write_text("secret")
+    (root / "link").symlink_to(tmp_path / "secret")
+    (root / "inner").symlink_to("mine")
+    monkeypatch.setenv("GNOMON_FILE_ROOTS", str(root))
+    given = {"url": f"{server.url}/echo", "method": "POST"}
+    for path in (tmp_path / "secret", root / "link", f"{root}/../secret"):
+        assert failed({**given, "files": str(path)}).task_code == "outside_roots"
+        with pytest.raises(TaskFailed) as caught:
+            letter_of({"from": "a@b.c", "to": ["d@e.f"], "attachments": [{"path": str(path)}]}, "r", NOW)
+        assert caught.value.task_code == "outside_roots"
+    assert failed({**given, "files": f"{root}/none"}).task_code == "file_missing"
+    assert server.seen == []
+    perform({**given, "files": f"{root}/inner"})
+    assert b"mine" in server.seen[-1].body
