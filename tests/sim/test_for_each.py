@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gnomon.core.attempts import AttemptSpec
+from gnomon.core.errors import UsageError
 from gnomon.core.records import RunFilter, RunRecord
 from gnomon.core.states import State
 from gnomon.core.values import Json, canonical_json
@@ -129,16 +130,23 @@ def test_an_empty_list_succeeds_at_once_and_lets_others_go_on() -> None:
     [
         ("${hosts}", "for_each_not_a_list"),
         ("${nothing}", "unknown_reference"),
-        (list(range(1001)), "for_each_too_large"),
+        ("${many}", "for_each_too_large"),
         ("${runs.x.result}", "unknown_reference"),
     ],
 )
 def test_a_list_that_is_none_fails_the_run(value: Any, code: str) -> None:
     scheduler = VirtualScheduler()
-    scheduler.add_job("each", task=ECHO, for_each=value, parameters={"hosts": "a"})
+    scheduler.add_job("each", task=ECHO, for_each=value, parameters={"hosts": "a", "many": list(range(10_000))})
     run = scheduler.run("each")
     assert (run.state, run.error and run.error.code) == (State.FAILED, code)
     assert scheduler.started == []
+
+
+def test_a_list_that_is_too_long_is_refused_at_load() -> None:
+    with pytest.raises(UsageError) as caught:
+        VirtualScheduler().add_job("each", task=ECHO, for_each=list(range(1001)))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.key) == ("for_each_too_large", "for_each")
 
 
 def test_a_thousand_items_are_fine() -> None:

@@ -64,6 +64,56 @@ def test_a_join_gets_the_outputs_of_all_its_roots_and_those_it_waited_for() -> N
     assert _said(scheduler, "join") == [["a1", "b1"], ["a1", "b1"]], "a later success is not what it waited for"
 
 
+def test_a_rerun_and_the_items_of_a_join_get_what_it_waited_for() -> None:
+    scheduler = VirtualScheduler()
+    for name in "ab":
+        scheduler.add_job(name, task=TRUE)
+        scheduler.when(name, result=[f"{name}1"])
+    task = _echo("${runs.a.result}", "${runs.b.result}", "${item}")
+    scheduler.add_job("join", depends_on=["a", "b"], for_each="${runs.b.result}", task=task)
+    scheduler.when("join", fails=True)
+    scheduler.run("a")
+    scheduler.run("b")
+    scheduler.advance(seconds=1)
+    assert _said(scheduler, "join") == [[["a1"], ["b1"], "b1"]]
+    scheduler.when("b", result=["b2"])
+    scheduler.pause("join")
+    scheduler.run("b")
+    scheduler.when("join")
+    (join,) = (run for run in scheduler.runs("join") if run.state is State.FAILED)
+    scheduler.retry(join.id)
+    scheduler.advance(seconds=1)
+    assert _said(scheduler, "join")[1:] == [[["a1"], ["b2"], "b1"]], "the newest success when it is repeated"
+    assert scheduler.runs("join", state="succeeded")
+
+
+def test_a_rerun_of_a_job_with_a_schedule_of_its_own_looks_at_the_same_stretch() -> None:
+    scheduler = VirtualScheduler("2026-01-01T12:00:00Z")
+    scheduler.add_job("up", cron="0 1 * * *", task=TRUE)
+    scheduler.add_job("own", cron="0 2 * * *", depends_on=["up"], task=_echo("${runs.up.result}"))
+    scheduler.when("up", result="first")
+    scheduler.advance(days=1)
+    scheduler.when("up", result="second")
+    scheduler.advance(days=1)
+    scheduler.retry(scheduler.runs("own")[0].id)
+    scheduler.advance(seconds=1)
+    assert _said(scheduler, "own") == [["first"], ["second"], ["first"]]
+
+
+def test_a_job_that_is_run_alone_has_no_results_to_take() -> None:
+    scheduler = VirtualScheduler()
+    scheduler.add_job("up", task=TRUE)
+    scheduler.add_job("down", depends_on=["up"], task=_echo("${runs.up.result}"))
+    scheduler.run("up")
+    scheduler.advance(seconds=1)
+    scheduler.run("down")
+    scheduler.advance(seconds=1)
+    alone = scheduler.runs("down")[-1]
+    assert (alone.reason, alone.error is not None) == ("unknown_reference", True)
+    assert "task.command[1]: ${runs.up.result}" in str(alone.error)
+    assert "start the flow at its root" in str(alone.error)
+
+
 def test_a_required_parameter_that_nobody_gave_fails_the_run_naming_it() -> None:
     scheduler = VirtualScheduler()
     scheduler.add_job("up", task=TRUE)

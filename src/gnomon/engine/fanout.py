@@ -26,12 +26,11 @@ from gnomon.core.model import Job, Overlap
 from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import Activity, Cause, RunRecord
 from gnomon.core.states import ACTIVE, State
-from gnomon.core.substitution import substitute
 from gnomon.core.values import Json
 
 from .acts import Acts, Line
 from .context import Context
-from .specs import run_values
+from .specs import filled, run_values
 
 PAGE = 200
 MOST_PAGES = 10
@@ -120,7 +119,7 @@ class FanOut:
         if job is None:
             raise usage("definition_missing", f"version {run.version} of job {run.job_id} is not in the database")
         values = run_values(self.context, tx, run, job, job.for_each)
-        return checked_items(substitute(job.for_each, values, key="for_each"))
+        return checked_items(filled(job.for_each, values, "for_each"))
 
 
 def cancel_items(

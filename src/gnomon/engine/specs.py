@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from gnomon.core.attempts import AttemptSpec
-from gnomon.core.errors import usage
+from gnomon.core.errors import UsageError, usage
 from gnomon.core.fanout import index_of
 from gnomon.core.identity import schedule_ids
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader
 from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import State
-from gnomon.core.substitution import references, substitute
+from gnomon.core.substitution import Received, references, substitute
 from gnomon.core.tasks import TaskType, order_of, received_by
 from gnomon.core.tracing import traceparent
 from gnomon.core.values import Json, rfc3339
@@ -34,7 +35,7 @@ def attempt_spec(
     """
     given = task_arguments(reader, run, job, kind)
     values = run_values(context, reader, run, job, dict(given)) | {"attempt": attempt.number}
-    arguments = substitute(dict(given), values, key="task", received=received_by(kind, "task"))
+    arguments = filled(dict(given), values, "task", received_by(kind, "task"))
     assert isinstance(arguments, dict)
     return AttemptSpec(
         run_id=run.id,
@@ -56,6 +57,19 @@ def attempt_spec(
         kill_grace_s=job.kill_grace_s,
         log_limit=context.settings.log_limit,
     )
+
+
+def filled(value: Json, values: Mapping[str, Json], key: str, received: Received | None = None) -> Json:
+    """`substitute`, with a better hint where a result is asked of a job that has no run in the flow."""
+    try:
+        return substitute(value, values, key=key, received=received)
+    except UsageError as error:
+        problem, known = error.problems[0], values.get("runs")
+        name = problem.message.partition("${runs.")[2].partition("}")[0]
+        if not name or (isinstance(known, Mapping) and any(f"{name}.".startswith(f"{job}.") for job in known)):
+            raise
+        hint = "no run of that job has begun in this flow: start the flow at its root"
+        raise usage(problem.code, problem.message, key=problem.key, hint=hint) from None
 
 
 def run_values(context: Context, reader: Reader, run: RunRecord, job: Job, text: Json) -> dict[str, Json]:
@@ -108,7 +122,7 @@ def _date(reader: Reader, fire: datetime, run: RunRecord, job: Job) -> str:
     return fire.astimezone(UTC).astimezone(zone).date().isoformat()
 
 
-def _upstream_results(context: Context, reader: Reader, run: RunRecord, job: Job) -> Json:
+def _upstream_results(context: Context, reader: Reader, run: RunRecord, job: Job) -> dict[str, Json]:
     """`runs.JOB.result`, `.state`, `.exit_code` of the run of each job that counts for this one."""
     found: dict[str, Json] = {}
     for job_id, member in upstreams(context, reader, run, job).items():

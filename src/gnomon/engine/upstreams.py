@@ -21,9 +21,13 @@ _MOST_EXCLUDED = 1000
 
 def upstreams(context: Context, reader: Reader, run: RunRecord, job: Job) -> dict[str, RunRecord]:
     """The run that counts of each job: of its flow, and beside it what it waited for in others."""
-    mates = newest_of(reader.flow(run.flow_id))
-    if run.schedule_id is not None and run.cause is not Cause.BACKFILL and job.depends_on:
-        others = {name: runs[-1] for name, runs in window(context, reader, run, job).items()}
+    members = reader.flow(run.flow_id)
+    mates = newest_of(members)
+    begun = run if run.id == run.flow_id else next((r for r in members if r.id == run.flow_id), run)
+    others: dict[str, RunRecord] = {}
+    if begun.job_id == run.job_id:  # it, what it repeats, or what it is an item of began the flow
+        if begun.cause is Cause.SCHEDULE and job.depends_on:
+            others = {name: runs[-1] for name, runs in window(context, reader, begun, job).items()}
     else:
         others = outside(reader, run, job, mates.keys(), _went_on(reader, run))
     return {**others, **mates}
@@ -62,7 +66,8 @@ def outside(
     if not missing:
         return {}
     others = reader.runs(RunFilter(job_id=run.job_id, causes=(Cause.DOWNSTREAM,)), limit=_LOOKED_AT).items
-    used = [at for r in others if r.id != run.id and (at := _went_on(reader, r)) is not None]
+    earlier = (r for r in others if r.flow_id != run.flow_id)  # a repetition takes what the repeated one took
+    used = [at for r in earlier if (at := _went_on(reader, r)) is not None]
     since = max((at for at in used if until is None or at < until), default=None)
     found = {}
     for upstream in missing:
