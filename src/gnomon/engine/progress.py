@@ -91,8 +91,6 @@ class Progress:
                 continue
             if _of_another_time(tx, run):
                 continue
-            if _of_another_time(tx, run):
-                continue
             streak = 0 if run.state is State.SUCCEEDED else record.failure_streak + 1
             changed = replace(record, failure_streak=streak)
             limit = record.job.pause_after
@@ -112,12 +110,6 @@ def _joins(tx: Transaction, ended: Sequence[RunRecord]) -> set[str]:
     below = tx.downstream({run.job_id for run in ended})
     jobs = {job_id for some in below.values() for job_id in some}
     return {run.flow_id for job_id in jobs for run in tx.active_runs(job_id) if run.state is State.WAITING}
-
-
-def _of_another_time(tx: Transaction, run: RunRecord) -> bool:
-    """Whether it belongs to a backfill: that says nothing of today, and does not disturb the fires of today."""
-    begun = run if run.id == run.flow_id else tx.run(run.flow_id)
-    return begun is not None and begun.cause is Cause.BACKFILL
 
 
 def _of_another_time(tx: Transaction, run: RunRecord) -> bool:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from gnomon.core.errors import GnomonError, Problem, Unavailable
+from gnomon.core.fanout import PARENTS
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader, Store
 from gnomon.core.records import NodeRecord, RunFilter, RunRecord
-from gnomon.core.states import ACTIVE
+from gnomon.core.states import ACTIVE, State
 from gnomon.core.tasks import TaskTypeRegistry
 from gnomon.engine.context import Context
 from gnomon.engine.node import Node
@@ -37,6 +38,8 @@ from .world import SimExecutor, World
 
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
+PATIENCE = 200
+"""Looks after which an attempt that still goes on, though nothing is at work, will never end."""
 
 __all__ = ["Simulation", "Violation"]
 
@@ -288,11 +291,14 @@ class Simulation:
                 resume_schedule(self.desk, schedule_id)
         if survivor is None:
             self._start_node()
-        for _ in range(2000):
+        begun: dict[tuple[str, int], int] = {}
+        for number in range(2000):
             self._settle()
             cursors = self.store.read(lambda r: [e for s in self.oracle.segments if (e := r.schedule(s))])
             behind = [e for e in cursors if e.cursor is not None and e.cursor <= self.clock.now()]
             if not behind and self._all_over() and not self.store.read(lambda r: r.pending_deliveries(1)):
+                break
+            if self._stuck(begun, number):
                 break
             self.clock.advance(5.0 if self.wide else 0.5)  # rates drain slowly
         now = self.clock.now()
@@ -316,6 +322,12 @@ class Simulation:
     def _all_over(self) -> bool:
         page = self.store.read(lambda r: r.runs(RunFilter(states=tuple(ACTIVE)), limit=100))
         return all(self.checks.may_wait(run, self.clock.now()) for run in page.items)
+
+    def _stuck(self, begun: dict[tuple[str, int], int], number: int) -> bool:
+        """Whether an attempt goes on though all that was at work has ended. `begun`: when each was first seen."""
+        page = self.store.read(lambda r: r.runs(RunFilter(states=(State.RUNNING,)), limit=100))
+        attempts = [(run.id, run.attempts) for run in page.items if run.queue != PARENTS]
+        return any(number - begun.setdefault(attempt, number) > PATIENCE for attempt in attempts)
 
     # ---- parts ---------------------------------------------------------------------------------
 
