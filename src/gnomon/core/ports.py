@@ -140,12 +140,13 @@ class Reader(AccessReader, Protocol):
     def live_total(self) -> int:
         """Attempts without an outcome, of all nodes."""
 
-    def ended_by_minute(self, since: datetime, until: datetime) -> Mapping[tuple[int, State], int]:
-        """How many runs that are over were due in each minute that begins in the minute of `since` or later, before
-        `until`, by (Unix time of its beginning, state); no items. Kept as counts: costs a row a minute and state."""
+    def ended_by_bucket(self, since: datetime, until: datetime, width_s: int) -> Mapping[tuple[int, State], int]:
+        """How many runs that are over (no items) were due in each stretch of `width_s` seconds from `since` on, by its
+        number (from 0) and state. `since` and `width_s` are whole minutes, hours or days, which is what counts are kept
+        of; the last stretch has all of its last one."""
 
     def ended_counts(self, since: datetime, until: datetime) -> Mapping[State, int]:
-        """The same for the whole period, with the whole minutes at its ends: a row a day and state."""
+        """The same for a whole period, with the whole minutes at its ends."""
 
     def runs_by_id(self, run_ids: Collection[str]) -> Mapping[str, RunRecord]: ...
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from .states import State
 
 
-@dataclass(frozen=True, slots=True)
-class RunBrief:
+class RunBrief(NamedTuple):
     """A run in a few words."""
 
     id: str
@@ -21,8 +20,7 @@ class RunBrief:
     lateness_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FailureBrief:
+class FailureBrief(NamedTuple):
     """A failed run: whose it is, and the signature of its error."""
 
     id: str

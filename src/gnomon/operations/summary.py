@@ -1,9 +1,9 @@
 """What a dashboard shows above its lists. Every answer has a bounded cost, whatever is in the database.
 
-Numbers of runs that are over come from counts kept by minute and day (`stores.sql.tallies`); what is asked of single
-runs is asked of the newest so many, and the answer says if there were more (`sampled`, `partial`). Periods are of due
-times, [since, until), with the whole minutes at both ends; items of `for_each` runs are not counted, the run they
-belong to is.
+Numbers of runs that are over come from counts kept by minute, hour and day (`stores.sql.tallies`); what is asked of
+single runs is asked of the newest so many, and the answer says if there were more (`sampled`, `partial`). Periods are
+of due times, [since, until), with the whole minutes at both ends; items of `for_each` runs are not counted, the run
+they belong to is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gnomon.core.ports import Reader
 from gnomon.core.records import JobFilter, RunRecord
 from gnomon.core.states import State
 from gnomon.core.summaries import FailureBrief, RunBrief, percentile
-from gnomon.core.values import Json, JsonObject, rfc3339
+from gnomon.core.values import Json, JsonObject, from_micros, rfc3339, to_micros
 
 from .context import Desk
 from .nodes import living_in
@@ -26,11 +26,11 @@ BARS = 30
 DURATIONS = 100
 MOST_JOBS = 200
 MOST_STARTS = 5_000
-MOST_FAILURES = 10_000
+MOST_FAILURES = 5_000
 MOST_OPEN = 20_000
 MOST_COUNTED = 1_000
-MOST_BUCKETS = 1_000
-_MINUTE = 60
+MOST_BUCKETS = 200
+_NEXT_UNIT = {60: 3_600, 3_600: 86_400}
 
 
 def bars(desk: Desk, job_ids: Sequence[str], count: int = BARS) -> dict[str, list[JsonObject]]:
@@ -122,33 +122,30 @@ def oldest_queued(desk: Desk) -> JsonObject | None:
 def strip(desk: Desk, since: datetime, until: datetime, buckets: int = 96) -> JsonObject:
     """Runs by state over time: `{since, until, bucket_s, buckets: [{at, counts: {state: n}}], partial}`.
 
-    Buckets are whole minutes, as many as fit; the first begins with the minute of `since`. States without runs are left
-    out. Runs that are not over count as they stand; of more than 20,000 the newest (`partial`).
+    At most `buckets` of equal width: whole minutes; from an hour on whole hours, from a day on whole days (UTC), and
+    the first begins with one. States without runs are left out. Runs that are not over count as they stand; of more
+    than 20,000 the newest (`partial`).
     """
     if until <= since or not 1 <= buckets <= MOST_BUCKETS:
-        raise usage("period_invalid", "the period ends before it begins, or has no buckets", key="until")
-    begin = int(since.timestamp()) // _MINUTE * _MINUTE
-    minutes = -(-int(until.timestamp() - begin) // _MINUTE) or 1
-    width = -(-minutes // buckets) * _MINUTE
+        text = f"the period ends before it begins, or is to be cut into {buckets} buckets (1 to {MOST_BUCKETS})"
+        raise usage("period_invalid", text, key="until", hint="give a later `until`")
+    begin, width = _cut(to_micros(since) // 1_000_000, -(-to_micros(until) // 1_000_000), buckets)
+    first = from_micros(begin * 1_000_000)
 
     def work(reader: Reader) -> tuple[Mapping[tuple[int, State], int], Sequence[tuple[datetime, State]]]:
-        first = datetime.fromtimestamp(begin, UTC)
-        return reader.ended_by_minute(first, until), reader.open_due(first, until, MOST_OPEN + 1)
+        return reader.ended_by_bucket(first, until, width), reader.open_due(first, until, MOST_OPEN + 1)
 
     ended, still_open = desk.store.read(work)
     filled: dict[int, dict[str, int]] = {}
-    for (minute, state), count in ended.items():
-        _count(filled, (minute - begin) // width, state, count)
+    for (number, state), count in ended.items():
+        _count(filled, number, state, count)
     for due, state in still_open[:MOST_OPEN]:
-        _count(filled, (int(due.timestamp()) - begin) // width, state, 1)
-    first, last = datetime.fromtimestamp(begin, UTC), (until.timestamp() - begin) / width
-    shown: list[Json] = [
-        {
-            "at": rfc3339(first + timedelta(seconds=number * width)),
-            "counts": dict(sorted(filled.get(number, {}).items())),
-        }
-        for number in range(-(-int(last * 1_000_000) // 1_000_000))
-    ]
+        _count(filled, int((due - first).total_seconds()) // width, state, 1)
+    shown: list[Json] = []
+    at, number = first, 0
+    while at < until:
+        shown.append({"at": rfc3339(at), "counts": dict(sorted(filled.get(number, {}).items()))})
+        at, number = at + timedelta(seconds=width), number + 1
     return {
         "since": rfc3339(first),
         "until": rfc3339(until),
@@ -188,7 +185,7 @@ def errors(desk: Desk, since: datetime, until: datetime, most: int = 20) -> Json
     """Failures of a period by the signature of their error, most frequent first.
 
     `{groups: [{signature, code, message, count, jobs, first_due_at, last_due_at, run_id}], failed, partial}`: of the
-    newest 10,000 failures (`partial`: there were more). `code`, `message`, `run_id`: of the newest one; `jobs`: ids, at
+    newest 5,000 failures (`partial`: there were more). `code`, `message`, `run_id`: of the newest one; `jobs`: ids, at
     most 20. The filter `signature:…` lists a group.
     """
 
@@ -264,6 +261,16 @@ def _job_summary(ended: Sequence[RunBrief], still_open: Sequence[RunBrief], coun
         "failed": bad,
         "success_rate": good / (good + bad) if good + bad else None,
     }
+
+
+def _cut(since_s: int, until_s: int, buckets: int) -> tuple[int, int]:
+    """Where the first bucket begins, and how wide they are, in seconds: whole units of minutes, hours or days."""
+    for unit in (60, 3_600, 86_400):
+        begin = since_s - since_s % unit
+        width = -(-(until_s - begin) // (buckets * unit)) * unit
+        if width < _NEXT_UNIT.get(unit, width + 1):
+            break
+    return begin, width
 
 
 def _count(filled: dict[int, dict[str, int]], bucket: int, state: State, count: int) -> None:

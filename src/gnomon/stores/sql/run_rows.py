@@ -16,7 +16,7 @@ from .session import Row, given
 from .values import clean, failure, instant, mapping, mapping_text, micros, text, value
 
 RUN: Select[Row] = select(*runs.columns)
-_STATES = {state.value: state for state in State}
+STATES = {state.value: state for state in State}
 _CAUSES = {cause.value: cause for cause in Cause}
 
 # What `update_runs` never rewrites: the identity of a run, which the indexes of history stand on.
@@ -42,7 +42,7 @@ def run_from_row(row: Row) -> RunRecord:
         row[0],
         row[1],
         row[2],
-        _STATES[row[3]],
+        STATES[row[3]],
         _CAUSES[row[4]],
         row[5],
         EPOCH + timedelta(microseconds=row[6]),

@@ -230,10 +230,10 @@ _partial(
     runs.c.parent_id,
 )
 
-tallies = Table(  # how many runs that are over (no items) were due in each minute, and in each day
+tallies = Table(  # how many runs that are over (no items) were due in each minute, hour and day
     "tallies",
     metadata,
-    Column("span", Integer, nullable=False),  # seconds: 60 or 86,400
+    Column("span", Integer, nullable=False),  # seconds: 60, 3,600 or 86,400
     _instant("at"),  # where the span begins
     _text("state"),
     Column("count", Integer, nullable=False),

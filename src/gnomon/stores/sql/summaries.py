@@ -12,7 +12,7 @@ from gnomon.core.states import State
 from gnomon.core.summaries import FailureBrief, RunBrief
 from gnomon.core.values import from_micros, to_micros
 
-from .run_rows import RUN, run_from_row
+from .run_rows import RUN, STATES, run_from_row
 from .schema import ACTIVE_RUN, ENDED_RUN, LIVE_ATTEMPT, TROUBLED_RUN, attempts, constant, runs
 from .session import Session, Statement, given
 
@@ -75,7 +75,7 @@ class SummaryReads(Session):
     def newest_ended(self, job_ids: Collection[str], limit: int) -> Mapping[str, Sequence[RunBrief]]:
         return {
             job_id: [
-                RunBrief(run_id, from_micros(due), State(state), duration, lateness)
+                RunBrief(run_id, from_micros(due), STATES[state], duration, lateness)
                 for run_id, due, state, duration, lateness in self.fetch(_ENDED, job_id=job_id, limit=limit)
             ]
             for job_id in job_ids
@@ -84,7 +84,7 @@ class SummaryReads(Session):
     def newest_open(self, job_ids: Collection[str], limit: int) -> Mapping[str, Sequence[RunBrief]]:
         return {
             job_id: [
-                RunBrief(run_id, from_micros(due), State(state))
+                RunBrief(run_id, from_micros(due), STATES[state])
                 for run_id, due, state in self.fetch(_OPEN, job_id=job_id, limit=limit)
             ]
             for job_id in job_ids
@@ -92,7 +92,7 @@ class SummaryReads(Session):
 
     def open_due(self, since: datetime, until: datetime, limit: int) -> Sequence[tuple[datetime, State]]:
         rows = self.fetch(_OPEN_DUE, since=to_micros(since), until=to_micros(until), limit=limit)
-        return [(from_micros(due), State(state)) for due, state in rows]
+        return [(from_micros(due), STATES[state]) for due, state in rows]
 
     def newest_lateness(self, since: datetime, until: datetime, limit: int) -> Sequence[float | None]:
         rows = self.fetch(_LATENESS, since=to_micros(since), until=to_micros(until), limit=limit)

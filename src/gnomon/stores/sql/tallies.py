@@ -1,4 +1,4 @@
-"""How many runs that are over were due in each minute and in each day, by state: kept, never counted by reading them.
+"""How many runs that are over were due in each minute, hour and day, by state: kept, never counted by reading them.
 
 Items are not counted. A run counts from its end until it is deleted, so the sums are those of the runs that are there.
 """
@@ -6,7 +6,7 @@ Items are not counted. A run counts from its end until it is deleted, so the sum
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, literal_column, select
@@ -19,7 +19,8 @@ from gnomon.core.values import to_micros
 from .schema import ENDED_RUN, runs, tallies
 from .session import INSERTS, Session, Statement, WriteSession, given, listed, within
 
-MINUTE, DAY = 60, 86_400
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+SPANS = (DAY, HOUR, MINUTE)
 _SECOND = 1_000_000
 
 
@@ -43,38 +44,45 @@ _DROP_EMPTY = Statement(
 _COUNTED = Statement(
     select(runs.c.due_at, runs.c.state).where(within(runs.c.id, "ids"), ENDED_RUN, runs.c.parent_id.is_(None))
 )
-_BY_BEGINNING = Statement(
-    select(tallies.c.at, tallies.c.state, tallies.c.count).where(
-        tallies.c.span == given("span"), tallies.c.at >= given("begin"), tallies.c.at < given("end")
-    )
+_IN_PERIOD = (tallies.c.span == given("span"), tallies.c.at >= given("begin"), tallies.c.at < given("end"))
+_BUCKET = (tallies.c.at - given("origin")).op("/", precedence=8)(given("width"))  # whole numbers
+_BUCKETS = Statement(
+    select(_BUCKET, tallies.c.state, func.sum(tallies.c.count))
+    .where(*_IN_PERIOD)
+    .group_by(literal_column("1"), tallies.c.state)
 )
-_SUMS = Statement(
-    select(tallies.c.state, func.sum(tallies.c.count))
-    .where(tallies.c.span == given("span"), tallies.c.at >= given("begin"), tallies.c.at < given("end"))
-    .group_by(tallies.c.state)
-)
+_SUMS = Statement(select(tallies.c.state, func.sum(tallies.c.count)).where(*_IN_PERIOD).group_by(tallies.c.state))
 
 
 class TallyReads(Session):
     """Questions about the counts."""
 
-    def ended_by_minute(self, since: datetime, until: datetime) -> Mapping[tuple[int, State], int]:
-        found = self.fetch(_BY_BEGINNING, span=MINUTE, begin=_floor(since, MINUTE), end=to_micros(until))
-        return {(at // _SECOND, State(state)): count for at, state, count in found}
+    def ended_by_bucket(self, since: datetime, until: datetime, width_s: int) -> Mapping[tuple[int, State], int]:
+        begin, span = to_micros(since), next(span for span in SPANS if width_s % span == 0)
+        bounds = {"begin": _floor_of(begin, span), "end": to_micros(until), "origin": begin}
+        rows = self.fetch(_BUCKETS, span=span, width=width_s * _SECOND, **bounds)
+        return {(int(number), State(state)): count for number, state, count in rows}
 
     def ended_counts(self, since: datetime, until: datetime) -> Mapping[State, int]:
-        begin, end = _floor(since, MINUTE), -_floor_of(-to_micros(until), MINUTE)
-        first, last = -_floor_of(-begin, DAY), _floor_of(end, DAY)
-        parts = (
-            [(MINUTE, begin, end)]
-            if first >= last
-            else [(MINUTE, begin, first), (DAY, first, last), (MINUTE, last, end)]
-        )
         sums = Counter[State]()
-        for span, low, high in parts:
-            for state, count in self.fetch(_SUMS, span=span, begin=low, end=high) if low < high else ():
+        begin, end = _floor_of(to_micros(since), MINUTE), _ceiling_of(to_micros(until), MINUTE)
+        for span, low, high in _parts(begin, end, SPANS):
+            for state, count in self.fetch(_SUMS, span=span, begin=low, end=high):
                 sums[State(state)] += count
         return dict(sums)
+
+
+def _parts(begin: int, end: int, spans: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """A period as whole spans, the longest in its middle: (span, begin, end) each."""
+    span, *shorter = spans
+    first, last = _ceiling_of(begin, span), _floor_of(end, span)
+    if first >= last:
+        yield from _parts(begin, end, shorter) if shorter and begin < end else ()
+        return
+    yield span, first, last
+    if shorter:
+        yield from _parts(begin, first, shorter)
+        yield from _parts(last, end, shorter)
 
 
 class TallyWrites(WriteSession):
@@ -89,7 +97,7 @@ class TallyWrites(WriteSession):
         self._change(self.fetch(_COUNTED, ids=listed(run_ids)), -1)
 
     def _change(self, of: Iterable[tuple[int, str]], sign: int) -> None:
-        sums = Counter((span, _floor_of(due, span), state) for due, state in of for span in (MINUTE, DAY))
+        sums = Counter((span, _floor_of(due, span), state) for due, state in of for span in SPANS)
         self.change_many(_ADD, [(*key, sign * count) for key, count in sums.items()])
         if sign < 0:
             self.change_many(_DROP_EMPTY, list(sums))
@@ -99,10 +107,11 @@ def _counts(run: RunRecord) -> bool:
     return run.state in FINAL and run.parent_id is None
 
 
-def _floor(at: datetime, span: int) -> int:
-    return _floor_of(to_micros(at), span)
-
-
 def _floor_of(micros: int, span: int) -> int:
     """The beginning of the span that an instant lies in."""
     return micros - micros % (span * _SECOND)
+
+
+def _ceiling_of(micros: int, span: int) -> int:
+    """The same, or the next one unless it begins just then."""
+    return -_floor_of(-micros, span)
