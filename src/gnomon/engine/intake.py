@@ -40,7 +40,8 @@ class Intake:
             if attempt is None or attempt.outcome is not None:
                 self._forget(event, attempt, acts)
                 continue
-            attempt = replace(attempt, token=event.token)  # the store accepts it only if that is the stored token
+            if attempt.token != event.token:  # the store accepts it only if that is the stored token
+                attempt = replace(attempt, token=event.token)
             match event:
                 case Started():
                     attempts[key] = touched[key] = replace(attempt, started_at=event.at, handle=event.handle)
