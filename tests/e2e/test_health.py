@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -61,12 +62,25 @@ class Answers(BaseHTTPRequestHandler):
     status, body = 200, b""
 
     def do_GET(self) -> None:
-        assert self.path == "/readyz"
+        assert self.path == "/healthz"
         self.send_response(self.status)
         self.end_headers()
         self.wfile.write(self.body)
 
     def log_message(self, *words: object) -> None: ...
+
+
+def test_a_real_server_says_the_same_as_its_database(
+    place: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = place.environment() | {"GNOMON_WEB": "on"}
+    monkeypatch.setattr(place, "environment", lambda: environment)
+    place.serve("--port", "0")
+    found = until(lambda: re.search(r"http://127\.0\.0\.1:\d+", place.log.read_text()), "where it listens")
+    until(lambda: ask(capsys, "--server", found[0])[0] == 0, "healthy")
+    ours, theirs = ask(capsys)[1], ask(capsys, "--server", found[0])[1]
+    assert ours["line"] == theirs["line"]
+    assert ours["checks"] == theirs["checks"]
 
 
 def test_a_server_is_asked_for_its_own_verdict(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +97,7 @@ def test_a_server_is_asked_for_its_own_verdict(capsys: pytest.CaptureFixture[str
             (200, good, 0, "healthy: 1 steps"),
             (503, bad, 1, "unhealthy: stands"),
             (503, good, 1, "answers 503"),
+            (503, {"ok": False, "line": "unhealthy: the disk is full"}, 1, "unhealthy: the disk is full"),
             (200, "fine", 0, "answers 200"),
             (404, "", 1, "answers 404"),
         ):

@@ -64,7 +64,7 @@ def _failed(session: Session, name: str, message: str) -> Health:
 
 
 def _ask(server: str) -> Health:
-    """What `/readyz` of a scheduler says.
+    """What `/healthz` of a scheduler says.
 
     Raises:
         Unavailable: `server_unreachable`.
@@ -75,18 +75,22 @@ def _ask(server: str) -> Health:
     from gnomon.core.values import parse_rfc3339
     from gnomon.system.clock import SystemClock
 
-    url = server.rstrip("/") + "/readyz"
+    url = server.rstrip("/") + "/healthz"
     try:
         answer = httpx.get(url, timeout=_TIMEOUT_S, headers={"Accept": "application/json"})
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         said = f"{url} does not answer: {str(error) or type(error).__name__}"
         raise Unavailable(Problem("server_unreachable", said, hint="is the scheduler running?")) from None
+    checks: tuple[Check, ...] = ()
+    at, said = SystemClock().now(), f"{url} answers {answer.status_code}"
     try:
         told = answer.json()
+        if isinstance(told, dict) and "line" in told:
+            said = str(told["line"]).removeprefix("unhealthy: ")
         checks = tuple(Check(str(c["name"]), c["ok"] is True, str(c["message"])) for c in told["checks"])
         at = parse_rfc3339(str(told["at"]))
     except (ValueError, KeyError, TypeError, GnomonError):
-        checks, at = (), SystemClock().now()
+        pass
     if not checks or answer.is_success != all(check.ok for check in checks):
-        checks = (*checks, Check("server", answer.is_success, f"{url} answers {answer.status_code}"))
+        checks = (*checks, Check("server", answer.is_success, said))
     return Health(at, checks)
