@@ -52,8 +52,8 @@ def ok(value: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str
 
 
 def page(found: Page[Any]) -> Response:
-    """A page of a list: `{"items": […], "next": cursor or null}`."""
-    return Plain({"items": list(found.items), "next": found.next})
+    """A page of a list: `{"items": […], "next": cursor or null, "partial": …}`."""
+    return Plain({"items": list(found.items), "next": found.next, "partial": found.partial})
 
 
 def nothing() -> Response:

@@ -22,6 +22,7 @@ from gnomon.operations.jobs import save_job
 from gnomon.operations.tokens import create_token
 from gnomon.web.application import build
 from gnomon.web.service import Service
+from tests.unit.web.promises import check_promise
 
 PREFIX = "/api/v1"
 TASK = {"type": "command", "command": ["true"]}
@@ -105,7 +106,9 @@ class World:
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8085") as client:
                 return await client.request(method, path, **said)
 
-        return self._runner.run(work())
+        answer = self._runner.run(work())
+        check_promise(method, answer)
+        return answer
 
     def _desk(self, actor: str, address: str | None) -> Desk:
         desk = self.parts.desk(actor)

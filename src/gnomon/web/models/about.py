@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from .page import Page
+
 EXAMPLE_TASK_TYPE = {
     "name": "http",
     "aliases": ["api", "http_request"],
@@ -33,11 +35,10 @@ class TaskType(BaseModel):
     description: str
 
 
-class TaskTypes(BaseModel):
+class TaskTypes(Page):
     """What a job can do."""
 
     items: list[TaskType]
-    next: str | None
 
 
 class About(BaseModel):

@@ -137,6 +137,18 @@ class AuditEntry(BaseModel):
     after: Any
 
 
+EXAMPLE_AUDIT = {
+    "id": 7,
+    "at": "2026-11-21T10:00:00Z",
+    "actor": "rest:anna-laptop",
+    "address": "127.0.0.1",
+    "action": "job.pause",
+    "object": "daily-report",
+    "before": None,
+    "after": "the database moves",
+}
+
+
 class AuditPage(BaseModel):
     """Changes, newest first."""
 
@@ -159,11 +171,25 @@ class Node(BaseModel):
     leader: bool
 
 
+EXAMPLE_NODE = {
+    "id": "srv1-4711",
+    "host": "srv1",
+    "pid": 4711,
+    "started_at": "2026-11-21T10:00:00Z",
+    "lease_until": "2026-11-21T10:05:15Z",
+    "stopped_at": None,
+    "concurrency": 10,
+    "version": "0.1.0",
+    "leader": True,
+}
+
+
 class NodeList(BaseModel):
     """Scheduler processes that live."""
 
     items: list[Node]
     next: str | None
+    partial: bool
 
 
 class Incident(BaseModel):
@@ -183,6 +209,22 @@ class Incident(BaseModel):
     closed_at: str | None
     acknowledged_at: str | None
     acknowledged_by: str | None
+
+
+EXAMPLE_INCIDENT = {
+    "id": "01k8h2c6y8r9",
+    "job_id": "daily-report",
+    "kind": "failure",
+    "open": True,
+    "opened_at": "2026-11-21T10:00:00Z",
+    "last_at": "2026-11-21T10:10:00Z",
+    "count": 2,
+    "text": "daily-report failed: exit_code: the command ended with 1",
+    "run_id": "01k8h2c6y8ra",
+    "closed_at": None,
+    "acknowledged_at": None,
+    "acknowledged_by": None,
+}
 
 
 class IncidentPage(BaseModel):

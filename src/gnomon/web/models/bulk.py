@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .runs import Kept
+
 Names = Annotated[list[str], Field(max_length=1000)]
 DRY = Field(default=False, description="Change nothing: say what would happen.")
 EXAMPLE_DELETED = {
@@ -67,14 +69,7 @@ class ConfigurationSelection(BaseModel):
     dry_run: bool = DRY
 
 
-class Kept(BaseModel):
-    """What stays as it is, and why."""
-
-    id: str
-    reason: str
-
-
-class Deleted(BaseModel):
+class Deletion(BaseModel):
     """What is deleted (of a dry run: would be), and what is kept. `runs`: gone with their jobs."""
 
     dry_run: bool

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import JobSource
+from .page import Page
+from .values import JsonMap
 
 EXAMPLE_ARGUMENTS: dict[str, Any] = {
     "url": "https://example.com/report",
@@ -45,11 +47,10 @@ class Configuration(BaseModel):
     updated_at: str
 
 
-class ConfigurationPage(BaseModel):
+class ConfigurationPage(Page):
     """Configurations by name."""
 
     items: list[Configuration]
-    next: str | None
 
 
 class ConfigurationVersion(BaseModel):
@@ -63,11 +64,10 @@ class ConfigurationVersion(BaseModel):
     actor: str
 
 
-class ConfigurationVersions(BaseModel):
+class ConfigurationVersions(Page):
     """The versions that are kept, newest first."""
 
     items: list[ConfigurationVersion]
-    next: str | None
 
 
 class ConfigurationBody(BaseModel):
@@ -78,4 +78,4 @@ class ConfigurationBody(BaseModel):
     )
 
     type: str | None = Field(default=None, max_length=200, description="The task type it is for; null: any.")
-    arguments: dict[str, Any] = Field(description="The arguments, with the keys of a task in a job file.")
+    arguments: JsonMap = Field(description="The arguments, with the keys of a task in a job file.")

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .page import Page
+
 EXAMPLE_DEFINITION: dict[str, Any] = {
     "job_id": "daily-report",
     "schedule": "0 7 * * mon-fri",
@@ -112,11 +114,10 @@ class Job(BaseModel):
     updated_at: str
 
 
-class JobPage(BaseModel):
+class JobPage(Page):
     """Jobs by id."""
 
     items: list[Job]
-    next: str | None
 
 
 class PauseBody(BaseModel):

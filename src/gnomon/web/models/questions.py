@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import EXAMPLE_DEFINITION
+from .page import Page
 from .problem import Fault
 
 EXAMPLE_WHY = {
@@ -83,11 +84,10 @@ class Skip(BaseModel):
     decided_at: str
 
 
-class SkipPage(BaseModel):
+class SkipPage(Page):
     """Skips, newest first."""
 
     items: list[Skip]
-    next: str | None
 
 
 class JobDefinition(BaseModel):
@@ -99,11 +99,10 @@ class JobDefinition(BaseModel):
     definition: dict[str, Any]
 
 
-class JobDefinitions(BaseModel):
+class JobDefinitions(Page):
     """Definitions that are kept, newest first: the present one, and those that runs refer to."""
 
     items: list[JobDefinition]
-    next: str | None
 
 
 class JobFile(BaseModel):
@@ -115,11 +114,10 @@ class JobFile(BaseModel):
     problems: list[Fault]
 
 
-class JobFiles(BaseModel):
+class JobFiles(Page):
     """Job files by path. `guard`: what the scheduler does not believe of the directory, in words, or null."""
 
     items: list[JobFile]
-    next: str | None
     guard: str | None
 
 
@@ -134,7 +132,9 @@ class ValidateBody(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"example": {"text": "job_id: a\nschedule: 99 * * * *\ntask: {command: date}\n"}},
+        json_schema_extra={
+            "example": {"text": "job_id: a\nschedule: 99 * * * *\ntask: {type: command, command: date}\n"}
+        },
     )
 
     text: str = Field(max_length=1_000_000)

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .values import JsonMap
+
 EXAMPLE_ATTEMPT: dict[str, Any] = {
     "number": 1,
     "outcome": "succeeded",
@@ -149,7 +151,7 @@ class StartBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"parameters": {"day": "2026-11-21"}}})
 
-    parameters: dict[str, Any] = Field(default_factory=dict, description="Values of the parameters that it declares.")
+    parameters: JsonMap = Field(default_factory=dict, description="Values of the parameters that it declares.")
 
 
 class Flow(BaseModel):
@@ -192,7 +194,7 @@ class BackfillBody(BaseModel):
     concurrency: int = Field(default=1, ge=1, le=1000, description="At most so many at once.")
     again: bool = Field(default=False, description="Also where there is a run already.")
     newest_first: bool = False
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: JsonMap = Field(default_factory=dict)
     dry_run: bool = Field(default=False, description="Say what would be made, and make nothing.")
 
 
@@ -212,6 +214,21 @@ class Backfill(BaseModel):
     fires: list[BackfillFire]
     there: int
     dry_run: bool
+
+
+EXAMPLE_BACKFILL = {
+    "job_id": "daily-report",
+    "fires": [
+        {
+            "at": "2026-11-02T06:00:00Z",
+            "local": "2026-11-02T07:00:00+01:00",
+            "schedule_id": "daily-report:default",
+            "run_id": "01k8h2c6y8rb",
+        }
+    ],
+    "there": 4,
+    "dry_run": False,
+}
 
 
 class DeleteBody(BaseModel):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import EXAMPLE_SCHEDULE, Schedule
+from .page import Page, page_of
+from .values import AnyJson
 
 EXAMPLE_FIRES = {
     "fires": [{"at": "2026-11-23T06:00:00Z", "local": "2026-11-23T07:00:00+01:00", "note": None}],
@@ -14,9 +16,9 @@ EXAMPLE_FIRES = {
     "description": "0 7 * * mon-fri",
     "why": None,
 }
-EXAMPLE_PAGE = {"items": [EXAMPLE_SCHEDULE], "next": None}
+EXAMPLE_PAGE = page_of(EXAMPLE_SCHEDULE)
 Rule = Annotated[
-    Any,
+    AnyJson,
     Field(
         description="Anything a `schedule:` of a job file takes.",
         json_schema_extra={"type": ["string", "object"]},
@@ -25,11 +27,10 @@ Rule = Annotated[
 ]
 
 
-class SchedulePage(BaseModel):
+class SchedulePage(Page):
     """Schedule entries by id."""
 
     items: list[Schedule]
-    next: str | None
 
 
 class ScheduleBody(BaseModel):

@@ -8,10 +8,12 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from gnomon.core.access import Permission
+from gnomon.core.records import Page
 from gnomon.operations import about
-from gnomon.web.answers import answers, ok
+from gnomon.web.answers import answers, ok, page
 from gnomon.web.asking import Asked, needs
 from gnomon.web.models.about import EXAMPLE_ABOUT, EXAMPLE_TASK_TYPE, About, TaskTypes
+from gnomon.web.models.page import page_of
 
 router = APIRouter(tags=["about"])
 
@@ -31,8 +33,8 @@ def get_about(asked: Annotated[Asked, needs(Permission.READ)]) -> Response:
     "/task-types",
     operation_id="list_task_types",
     summary="What a job can do",
-    responses=answers(TaskTypes, examples=[{"items": [EXAMPLE_TASK_TYPE], "next": None}]),
+    responses=answers(TaskTypes, examples=[page_of(EXAMPLE_TASK_TYPE)]),
 )
 def list_task_types(asked: Annotated[Asked, needs(Permission.READ)]) -> Response:
     """Task types, built in and of installed packages, with the other names they have."""
-    return ok({"items": about.list_task_types(asked.desk), "next": None})
+    return page(Page(tuple(about.list_task_types(asked.desk))))

@@ -20,6 +20,7 @@ from gnomon.web.answers import answers, nothing, ok, page
 from gnomon.web.asking import Asked, needs
 from gnomon.web.callers import COOKIE, session_cookie
 from gnomon.web.models.access import (
+    EXAMPLE_AUDIT,
     EXAMPLE_TOKEN,
     EXAMPLE_USER,
     AuditPage,
@@ -34,6 +35,7 @@ from gnomon.web.models.access import (
     UserChange,
     UserPage,
 )
+from gnomon.web.models.page import page_of
 from gnomon.web.service import Service
 
 from .common import Asking, Cursor, Limit, chosen
@@ -214,7 +216,7 @@ def delete_user(asked: Annotated[Asked, needs(Permission.ADMIN)], name: Name) ->
     "/audit",
     operation_id="list_audit",
     summary="Who changed what",
-    responses=answers(AuditPage),
+    responses=answers(AuditPage, examples=[page_of(EXAMPLE_AUDIT)]),
 )
 def list_audit(
     asked: Annotated[Asked, needs(Permission.ADMIN)],

@@ -21,7 +21,7 @@ from gnomon.web.models.bulk import (
     EXAMPLE_DELETED,
     Changed,
     ConfigurationSelection,
-    Deleted,
+    Deletion,
     JobPausing,
     JobSelection,
     ScheduleSelection,
@@ -30,7 +30,7 @@ from gnomon.web.models.bulk import (
 from .common import chosen
 
 router = APIRouter()
-_DELETED = answers(Deleted, 404, examples=[EXAMPLE_DELETED])
+_DELETED = answers(Deletion, 404, examples=[EXAMPLE_DELETED])
 _CHANGED = answers(Changed, examples=[EXAMPLE_CHANGED])
 
 

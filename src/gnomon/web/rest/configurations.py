@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from gnomon.core.access import Permission
+from gnomon.core.records import Page
 from gnomon.operations import configurations
 from gnomon.web.answers import answers, check_match, nothing, ok, page, tagged
 from gnomon.web.asking import Asked, needs
@@ -20,12 +21,13 @@ from gnomon.web.models.configurations import (
     ConfigurationVersion,
     ConfigurationVersions,
 )
+from gnomon.web.models.page import page_of
 
 from .common import ConfigurationName, Cursor, Limit
 
 router = APIRouter(prefix="/configurations", tags=["configurations"])
 _TEXT = "Configurations of files are read-only here: change the file."
-_PAGE = {"items": [EXAMPLE_CONFIGURATION], "next": None}
+_PAGE = page_of(EXAMPLE_CONFIGURATION)
 
 
 @router.get(
@@ -60,7 +62,7 @@ def get_configuration(asked: Annotated[Asked, needs(Permission.READ)], name: Con
     "/{name:id}/versions",
     operation_id="list_configuration_versions",
     summary="The history of a configuration",
-    responses=answers(ConfigurationVersions, 404, examples=[{"items": [EXAMPLE_VERSION], "next": None}]),
+    responses=answers(ConfigurationVersions, 404, examples=[page_of(EXAMPLE_VERSION)]),
 )
 def list_configuration_versions(
     asked: Annotated[Asked, needs(Permission.READ)],
@@ -68,7 +70,7 @@ def list_configuration_versions(
     limit: Annotated[int, Query(ge=1, le=1000, description="At most so many of the newest.")] = 50,
 ) -> Response:
     """The versions that are kept, newest first: all that runs refer to, and the newest 50."""
-    return ok({"items": configurations.configuration_history(asked.desk, name, limit), "next": None})
+    return page(Page(tuple(configurations.configuration_history(asked.desk, name, limit))))
 
 
 @router.get(

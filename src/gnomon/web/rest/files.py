@@ -11,6 +11,7 @@ from gnomon.core.access import Permission
 from gnomon.operations import files
 from gnomon.web.answers import answers, ok
 from gnomon.web.asking import Asked, needs
+from gnomon.web.models.page import page_of
 from gnomon.web.models.questions import EXAMPLE_FILE, Confirmed, JobFiles
 
 from .common import Cursor, Limit
@@ -22,12 +23,12 @@ router = APIRouter(prefix="/files", tags=["files"])
     "",
     operation_id="list_files",
     summary="Job files, and what is wrong with them",
-    responses=answers(JobFiles, examples=[{"items": [EXAMPLE_FILE], "next": None, "guard": None}]),
+    responses=answers(JobFiles, examples=[{**page_of(EXAMPLE_FILE), "guard": None}]),
 )
 def list_files(asked: Annotated[Asked, needs(Permission.READ)], limit: Limit = 50, cursor: Cursor = None) -> Response:
     """As the scheduler last saw them; a broken file keeps its last good version in effect."""
     found = files.file_page(asked.desk, limit, cursor)
-    return ok({"items": list(found.items), "next": found.next, "guard": files.guard(asked.desk)})
+    return ok({"items": list(found.items), "next": found.next, "partial": False, "guard": files.guard(asked.desk)})
 
 
 @router.post(

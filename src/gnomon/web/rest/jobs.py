@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import Response
@@ -15,11 +15,13 @@ from gnomon.operations.filters import JOBS
 from gnomon.web.answers import answers, check_match, nothing, ok, page, tagged
 from gnomon.web.asking import Asked, needs
 from gnomon.web.models.jobs import EXAMPLE_DEFINITION, EXAMPLE_JOB, Definition, Job, JobPage, PauseBody
+from gnomon.web.models.page import page_of
+from gnomon.web.models.values import JsonMap
 
 from .common import Asking, Cursor, JobId, Limit, chosen
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-_Body = Annotated[dict[str, Any], Body(description="The keys of a job file.", examples=[EXAMPLE_DEFINITION])]
+_Body = Annotated[JsonMap, Body(description="The keys of a job file.", examples=[EXAMPLE_DEFINITION])]
 _TEXT = "Jobs of files are read-only here: change the file."
 
 
@@ -27,7 +29,7 @@ _TEXT = "Jobs of files are read-only here: change the file."
     "",
     operation_id="list_jobs",
     summary="All jobs; by id, type, label, or with a run due in a period",
-    responses=answers(JobPage, examples=[{"items": [EXAMPLE_JOB], "next": None}]),
+    responses=answers(JobPage, examples=[page_of(EXAMPLE_JOB)]),
 )
 def list_jobs(
     asked: Annotated[Asked, needs(Permission.READ)],

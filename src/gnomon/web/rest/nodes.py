@@ -8,11 +8,13 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
 from gnomon.core.access import Permission
+from gnomon.core.records import Page
 from gnomon.operations import alerts
 from gnomon.operations.nodes import list_nodes as nodes_of
 from gnomon.web.answers import answers, ok, page
 from gnomon.web.asking import Asked, needs
-from gnomon.web.models.access import Incident, IncidentPage, NodeList
+from gnomon.web.models.access import EXAMPLE_INCIDENT, EXAMPLE_NODE, Incident, IncidentPage, NodeList
+from gnomon.web.models.page import page_of
 
 from .common import Cursor, Limit
 from .runs import Word
@@ -26,11 +28,11 @@ IncidentId = Annotated[str, Path(max_length=64, description="The id of an incide
     operation_id="list_nodes",
     summary="Scheduler processes that live",
     tags=["nodes"],
-    responses=answers(NodeList),
+    responses=answers(NodeList, examples=[page_of(EXAMPLE_NODE)]),
 )
 def list_nodes(asked: Annotated[Asked, needs(Permission.READ)]) -> Response:
     """The one with `leader` plans; all of them perform."""
-    return ok({"items": nodes_of(asked.desk), "next": None})
+    return page(Page(tuple(nodes_of(asked.desk))))
 
 
 @router.get(
@@ -38,7 +40,7 @@ def list_nodes(asked: Annotated[Asked, needs(Permission.READ)]) -> Response:
     operation_id="list_incidents",
     summary="What went wrong, and whom it was told",
     tags=["incidents"],
-    responses=answers(IncidentPage, 404),
+    responses=answers(IncidentPage, 404, examples=[page_of(EXAMPLE_INCIDENT)]),
 )
 def list_incidents(
     asked: Annotated[Asked, needs(Permission.READ)],
@@ -56,7 +58,7 @@ def list_incidents(
     operation_id="get_incident",
     summary="One incident with its messages",
     tags=["incidents"],
-    responses=answers(Incident, 404, 409),
+    responses=answers(Incident, 404, 409, examples=[EXAMPLE_INCIDENT]),
 )
 def get_incident(asked: Annotated[Asked, needs(Permission.READ)], incident_id: IncidentId) -> Response:
     """One incident."""
@@ -69,7 +71,7 @@ def get_incident(asked: Annotated[Asked, needs(Permission.READ)], incident_id: I
     summary="Somebody takes care of it",
     description="No more reminders of it.",
     tags=["incidents"],
-    responses=answers(Incident, 404, 409),
+    responses=answers(Incident, 404, 409, examples=[EXAMPLE_INCIDENT]),
 )
 def acknowledge_incident(asked: Annotated[Asked, needs(Permission.RUN)], incident_id: IncidentId) -> Response:
     """It is taken care of."""

@@ -16,6 +16,7 @@ from gnomon.operations.moments import parse_when
 from gnomon.operations.why import job_zone, why, why_run
 from gnomon.web.answers import answers, ok, page
 from gnomon.web.asking import Asked, needs
+from gnomon.web.models.page import page_of
 from gnomon.web.models.questions import (
     EXAMPLE_SKIP,
     EXAMPLE_VALIDATION,
@@ -50,6 +51,7 @@ def preview_schedule(asked: Annotated[Asked, needs(Permission.READ)], body: Next
     _refuse_files(asked, body.schedule)
     start = moment(desk, body.after, "after") or desk.clock.now()
     zone = body.timezone or desk.timezone
+    desk.kinds.parse("every 1h", default_timezone=zone, job_id="preview")  # a wrong zone is no fault of the schedule
     with under("schedule"):
         found = fires.fires_of(desk.kinds, body.schedule, timezone=zone, after=start, count=body.count)
     return ok(found)
@@ -107,7 +109,7 @@ def explain_run(asked: Annotated[Asked, needs(Permission.READ)], run_id: RunId) 
     "/jobs/{job_id:id}/skips",
     operation_id="list_skips",
     summary="Fire times of a job that made no run, and why",
-    responses=answers(SkipPage, 404, examples=[{"items": [EXAMPLE_SKIP], "next": None}]),
+    responses=answers(SkipPage, 404, examples=[page_of(EXAMPLE_SKIP)]),
     tags=["jobs"],
 )
 def list_skips(
@@ -125,14 +127,14 @@ def list_skips(
     """Skips, newest first."""
     options = {"schedule": schedule, "reason": reason, "since": since, "until": until}
     where = chosen(SKIPS, asked.desk, cast(Any, options))
-    return page(skips.list_skips(asked.desk, job_id, where, limit, cursor))
+    return page(skips.list_skips_of(asked.desk, job_id, where, limit, cursor))
 
 
 @router.get(
     "/jobs/{job_id:id}/definitions",
     operation_id="list_definitions",
     summary="The definitions of a job, present and past",
-    responses=answers(JobDefinitions, 404, examples=[{"items": [EXAMPLE_VERSION], "next": None}]),
+    responses=answers(JobDefinitions, 404, examples=[page_of(EXAMPLE_VERSION)]),
     tags=["jobs"],
 )
 def list_definitions(

@@ -17,6 +17,7 @@ from gnomon.operations.idempotency import once
 from gnomon.web.answers import answers, nothing, ok, page
 from gnomon.web.asking import Asked, needs
 from gnomon.web.models.runs import (
+    EXAMPLE_BACKFILL,
     EXAMPLE_RUN,
     Backfill,
     BackfillBody,
@@ -65,8 +66,16 @@ def list_runs(
     """Runs, newest due first."""
     desk = asked.desk
     said = {
-        "job": job, "state": state, "type": type, "label": label, "since": since, "until": until,
-        "cause": cause, "schedule": schedule, "flow": flow, "parent": parent,
+        "job": job,
+        "state": state,
+        "type": type,
+        "label": label,
+        "since": since,
+        "until": until,
+        "cause": cause,
+        "schedule": schedule,
+        "flow": flow,
+        "parent": parent,
     }
     return page(runs.list_runs(desk, chosen(RUNS, desk, said, q), limit, cursor))
 
@@ -99,7 +108,7 @@ def start_run(
     "/jobs/{job_id:id}/backfill",
     operation_id="backfill_job",
     summary="Run a job for fire times that have no run",
-    responses=answers(Backfill, 404, 409),
+    responses=answers(Backfill, 404, 409, examples=[EXAMPLE_BACKFILL]),
 )
 def backfill_job(
     asked: Annotated[Asked, needs(Permission.RUN)], job_id: JobId, body: BackfillBody, key: Key = None
@@ -202,7 +211,7 @@ def delete_run(asked: Annotated[Asked, needs(Permission.DEFINE)], run_id: RunId)
     operation_id="delete_runs",
     summary="Delete runs: by id, or all that a filter matches",
     description="What is not over stays and is reported. With `dry_run` nothing is deleted.",
-    responses=answers(Deleted, examples=[{"deleted": [EXAMPLE_RUN["id"]], "kept": [], "dry_run": False}]),
+    responses=answers(Deleted, 404, 409, examples=[{"deleted": [EXAMPLE_RUN["id"]], "kept": [], "dry_run": False}]),
 )
 def delete_runs(asked: Annotated[Asked, needs(Permission.DEFINE)], body: DeleteBody) -> Response:
     """One result for each."""
