@@ -21,13 +21,19 @@ from gnomon.operations.feed import Part, feed_after, newest_change
 from .service import Service
 
 logger = logging.getLogger("gnomon")
-_LOOK_S = 0.1
+_LOOK_S = 0.25
+_TICK_S = 1.0
+_RECHECK_S = 10.0
 _KEPT = 1000
 _AT_ONCE = 200
 
 
 class Hub:
-    """The newest events of the feed, for everybody on this server's loop."""
+    """The newest events of the feed, for everybody on this server's loop.
+
+    `access` grows whenever followers have to be asked again who they are: when a token, user or session was changed,
+    and every ten seconds.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -37,6 +43,7 @@ class Hub:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.followers = 0
+        self.access = 0
 
     async def enter(self) -> int:
         """Somebody begins to follow; returns the place that is now."""
@@ -56,7 +63,8 @@ class Hub:
 
     @property
     def changed(self) -> asyncio.Event:
-        """Is set when there is something new. Take it before looking at what is there, so that nothing is missed."""
+        """Is set when there is something new, and once a second anyway. Take it before looking at what is there, so
+        that nothing is missed."""
         return self._changed
 
     async def after(self, seq: int) -> tuple[list[tuple[int, bytes]], bool]:
@@ -74,7 +82,8 @@ class Hub:
         return await run_in_threadpool(newest_change, self._desk)
 
     async def _look(self) -> None:
-        version = -1
+        version, clock = -1, asyncio.get_running_loop().time
+        ticked = rechecked = clock()
         while not self._service.stopping.is_set():
             try:
                 now = await run_in_threadpool(self._desk.store.data_version)
@@ -86,6 +95,12 @@ class Hub:
             except Exception as error:
                 logger.error("events: trying again after: %s", error, exc_info=error)
                 await asyncio.sleep(1.0)
+            if clock() - rechecked >= _RECHECK_S:
+                rechecked = clock()
+                self.access += 1
+            if clock() - ticked >= _TICK_S:
+                ticked = clock()
+                self._wake()
             await asyncio.sleep(_LOOK_S)
         self._wake()
 
@@ -94,6 +109,7 @@ class Hub:
             part = await run_in_threadpool(feed_after, self._desk, self._seq, _AT_ONCE)
             if not part.whole:
                 self._events.clear()
+            self.access += part.access
             self._events.extend(_finished(part))
             self._seq = part.events[-1][0] if part.events else part.last
             if part.events:
@@ -104,15 +120,6 @@ class Hub:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-async def wait(event: asyncio.Event, timeout_s: float) -> None:
-    """Until it is set, or `timeout_s`."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return
 
 
 def _finished(part: Part) -> list[tuple[int, bytes]]:

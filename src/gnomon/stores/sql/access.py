@@ -185,7 +185,8 @@ class AccessWrites(WriteSession):
             self.change(_SEEN, of=id_digest, moment=to_micros(moment))
 
     def delete_session(self, id_digest: str) -> None:
-        self.change(_DELETE_SESSION, id_digest=id_digest)
+        if self.change(_DELETE_SESSION, id_digest=id_digest):
+            self.touch("sessions", ("over",))
 
     def delete_sessions_of(self, token_id: str) -> None:
         self.change(_DELETE_SESSIONS_OF, token_id=token_id)

@@ -13,6 +13,7 @@ from .nodes import router as nodes
 from .questions import router as questions
 from .runs import router as runs
 from .schedules import router as schedules
+from .told import router as told
 
 ROUTERS = (
     jobs,
@@ -25,6 +26,7 @@ ROUTERS = (
     logs,
     flows,
     nodes,
+    told,
     access,
     events,
     about,

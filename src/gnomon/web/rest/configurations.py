@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from gnomon.core.access import Permission
 from gnomon.core.records import Page
 from gnomon.operations import configurations
+from gnomon.operations.filters import CONFIGURATIONS
 from gnomon.web.answers import answers, check_match, nothing, ok, page, tagged
 from gnomon.web.asking import Asked, needs
 from gnomon.web.models.configurations import (
@@ -23,7 +24,7 @@ from gnomon.web.models.configurations import (
 )
 from gnomon.web.models.page import page_of
 
-from .common import ConfigurationName, Cursor, Limit
+from .common import Asking, ConfigurationName, Cursor, Limit, chosen
 
 router = APIRouter(prefix="/configurations", tags=["configurations"])
 _TEXT = "Configurations of files are read-only here: change the file."
@@ -38,13 +39,15 @@ _PAGE = page_of(EXAMPLE_CONFIGURATION)
 )
 def list_configurations(
     asked: Annotated[Asked, needs(Permission.READ)],
+    type: Annotated[list[str], Query(description="For tasks of these types.")] = [],  # noqa: B006 (FastAPI copies it)
     unused: Annotated[bool, Query(description="Only those that no job uses.")] = False,
+    q: Asking = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
     """Configurations by name, and which jobs use them."""
-    listed = configurations.list_unused_configurations if unused else configurations.list_configurations
-    return page(listed(asked.desk, limit, cursor))
+    where = chosen(CONFIGURATIONS, asked.desk, {"type": type, "used": False if unused else None}, q, {"used": "unused"})
+    return page(configurations.list_configurations(asked.desk, limit, cursor, where))
 
 
 @router.get(

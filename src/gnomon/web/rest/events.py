@@ -14,12 +14,11 @@ from gnomon.core.access import Permission
 from gnomon.core.errors import GnomonError, Problem, Unavailable
 from gnomon.web.answers import answers
 from gnomon.web.asking import Asked, needs, still_known
-from gnomon.web.hub import Hub, sse, wait
+from gnomon.web.hub import Hub, sse
 from gnomon.web.models.events import EXAMPLE_EVENT
 
 router = APIRouter(tags=["events"])
 MOST_STREAMS = 200
-_CHECK_S = 1.0
 _BEAT_S = 15.0
 _STREAM: dict[int | str, dict[str, Any]] = {
     **answers(None),
@@ -70,14 +69,14 @@ async def _events(request: Request, asked: Asked, hub: Hub, place: int | None) -
     now = await hub.enter()
     try:
         at = now if place is None else place
-        checked = beat = clock()
+        beat, checked = clock(), hub.access
         yield b"retry: 1000\n\n" + sse("hello", {"seq": at}, at)
         while not asked.service.stopping.is_set():
-            if clock() - checked >= _CHECK_S:
+            changed = hub.changed
+            if checked != hub.access:
+                checked = hub.access
                 if not await run_in_threadpool(known, request):
                     return
-                checked = clock()
-            changed = hub.changed
             batch, whole = await hub.after(at)
             if batch and whole:
                 at, beat = batch[-1][0], clock()
@@ -89,7 +88,7 @@ async def _events(request: Request, asked: Asked, hub: Hub, place: int | None) -
                 beat = clock()
                 yield b": all is quiet\n\n"
             else:
-                await wait(changed, _CHECK_S)
+                await changed.wait()
     finally:
         hub.leave()
 

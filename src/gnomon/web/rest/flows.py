@@ -9,12 +9,13 @@ from fastapi.responses import Response
 
 from gnomon.core.access import Permission
 from gnomon.operations import flows
+from gnomon.operations.filters import FLOWS
 from gnomon.operations.idempotency import once
-from gnomon.web.answers import answers, ok
+from gnomon.web.answers import answers, ok, page
 from gnomon.web.asking import Asked, needs
 from gnomon.web.models.runs import EXAMPLE_FLOW, FlowDetail, FlowPage
 
-from .common import Limit, moment
+from .common import Asking, Cursor, Limit, chosen
 from .runs import Key, RunId, Word
 
 router = APIRouter(prefix="/flows", tags=["flows"])
@@ -32,12 +33,13 @@ def list_flows(
     job: Word = None,
     since: Word = None,
     until: Word = None,
+    q: Asking = None,
     limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """Newest first, without their runs."""
-    desk = asked.desk
-    begin, end = moment(desk, since, "query.since"), moment(desk, until, "query.until")
-    return ok({"items": flows.list_flows(desk, job, begin, end, limit), "next": None, "partial": False})
+    where = chosen(FLOWS, asked.desk, {"job": job, "since": since, "until": until}, q)
+    return page(flows.page_of_flows(asked.desk, where, limit, cursor))
 
 
 @router.get(

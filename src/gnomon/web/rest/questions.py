@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Query
@@ -31,9 +31,12 @@ from gnomon.web.models.questions import (
 )
 from gnomon.web.models.schedules import EXAMPLE_FIRES, Fires, NextBody
 
-from .common import After, Count, Cursor, JobId, Limit, RunId, chosen, moment, under
+from .common import After, Asking, Count, Cursor, JobId, Limit, RunId, chosen, moment, under
 
 router = APIRouter()
+_Reasons = Annotated[list[str], Query(description="For these reasons: `paused`, `overlap`, `catch_up`, …")]
+_Since = Annotated[str | None, Query(max_length=100, description="Stretches that touch the time from here on.")]
+_Until = Annotated[str | None, Query(max_length=100, description="… and before this time.")]
 _WHY = answers(Why, 404, 409, examples=[EXAMPLE_WHY])
 _FIRES = answers(Fires, 404, examples=[EXAMPLE_FIRES])
 
@@ -106,27 +109,47 @@ def explain_run(asked: Annotated[Asked, needs(Permission.READ)], run_id: RunId) 
 
 
 @router.get(
-    "/jobs/{job_id:id}/skips",
+    "/skips",
     operation_id="list_skips",
+    summary="Fire times that made no run, and why",
+    responses=answers(SkipPage, examples=[page_of(EXAMPLE_SKIP)]),
+    tags=["schedules"],
+)
+def list_skips(
+    asked: Annotated[Asked, needs(Permission.READ)],
+    schedule: Annotated[str | None, Query(max_length=310, description="Of this schedule entry.")] = None,
+    reason: _Reasons = [],  # noqa: B006 (FastAPI copies it)
+    since: _Since = None,
+    until: _Until = None,
+    q: Asking = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Skips of all jobs, newest first."""
+    options = {"schedule": schedule, "reason": reason, "since": since, "until": until}
+    return page(skips.list_skips(asked.desk, chosen(SKIPS, asked.desk, options, q), limit, cursor))
+
+
+@router.get(
+    "/jobs/{job_id:id}/skips",
+    operation_id="list_job_skips",
     summary="Fire times of a job that made no run, and why",
     responses=answers(SkipPage, 404, examples=[page_of(EXAMPLE_SKIP)]),
     tags=["jobs"],
 )
-def list_skips(
+def list_job_skips(
     asked: Annotated[Asked, needs(Permission.READ)],
     job_id: JobId,
-    schedule: Annotated[str | None, Query(max_length=310, description="Of this schedule entry.")] = None,
-    reason: Annotated[list[str], Query(description="For these reasons: `paused`, `overlap`, `catch_up`, …")] = [],  # noqa: B006
-    since: Annotated[
-        str | None, Query(max_length=100, description="Stretches that touch the time from here on.")
-    ] = None,
-    until: Annotated[str | None, Query(max_length=100, description="… and before this time.")] = None,
+    reason: _Reasons = [],  # noqa: B006
+    since: _Since = None,
+    until: _Until = None,
+    q: Asking = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """Skips, newest first."""
-    options = {"schedule": schedule, "reason": reason, "since": since, "until": until}
-    where = chosen(SKIPS, asked.desk, cast(Any, options))
+    """Skips of one job, newest first."""
+    options: dict[str, Any] = {"reason": reason, "since": since, "until": until}
+    where = chosen(SKIPS, asked.desk, options, q)
     return page(skips.list_skips_of(asked.desk, job_id, where, limit, cursor))
 
 
