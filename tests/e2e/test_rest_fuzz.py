@@ -1,6 +1,6 @@
 """The whole REST interface, tried by its own document: no 5xx, no answer that the document does not promise.
 
-`make test` tries some two hundred requests a role; GNOMON_FUZZ=30 (requests per operation) tries more than 2,000 a role.
+`make test` tries some two hundred requests a role; REST_FUZZ=30 (requests per operation) tries more than 2,000 a role.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gnomon.web.server import WebServer
 from tests.support.service import until
 from tests.unit.web.calling import World
 
-CASES = int(os.environ.get("GNOMON_FUZZ", "3"))
+CASES = int(os.environ.get("REST_FUZZ", "3"))
 STREAMS = {"follow_events", "follow_run_log"}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
