@@ -42,28 +42,13 @@ def list_configurations(
 
 def unused_configurations(desk: Desk) -> list[JsonObject]:
     """Those that no job uses, by name."""
-    return desk.store.read(lambda reader: _views(reader, _unused(reader)))
 
-
-def list_unused_configurations(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    """Those that no job uses, by name, and a part of them. The cursor is the last name of the part before."""
-
-    def work(reader: Reader) -> Page[JsonObject]:
-        names = [name for name in _unused(reader) if name > (cursor or "")]
-        more = names[limit - 1] if len(names) > limit else None
-        return Page(tuple(_views(reader, names[:limit])), more)
+    def work(reader: Reader) -> list[JsonObject]:
+        names = reader.configuration_names()
+        used = reader.configuration_users(names)
+        return [configuration_view(find_configuration(reader, name), ()) for name in names if name not in used]
 
     return desk.store.read(work)
-
-
-def _unused(reader: Reader) -> list[str]:
-    names = reader.configuration_names()
-    used = reader.configuration_users(names)
-    return [name for name in names if name not in used]
-
-
-def _views(reader: Reader, names: Sequence[str]) -> list[JsonObject]:
-    return [configuration_view(find_configuration(reader, name), ()) for name in names]
 
 
 def show_configuration(desk: Desk, name: str, version: int | None = None) -> JsonObject:

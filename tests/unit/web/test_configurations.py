@@ -85,6 +85,8 @@ def test_lists(viewer: Caller, used: World) -> None:
     first = viewer.get("/configurations?unused=true&limit=1")
     assert names(first) == ["filed"]
     assert names(viewer.get(f"/configurations?unused=true&cursor={first['next']}")) == ["old"]
+    assert names(viewer.get("/configurations?type=api")) == ["api"]
+    assert names(viewer.get("/configurations?q=used:no+ol")) == ["old"]
     viewer.refused("GET", "/configurations?used=no", 422, "unknown_parameter")
 
 

@@ -177,7 +177,10 @@ def test_skips_of_a_job(viewer: Caller, world: World) -> None:
     assert seen == every["items"]
     paused = viewer.get("/jobs/a/skips?reason=paused&since=2026-01-01T02:00:00Z")
     assert [skip["first_at"][11:13] for skip in paused["items"]] == ["03"]
-    assert viewer.get("/jobs/a/skips?schedule=a:other")["items"] == []
+    assert viewer.get("/jobs/a/skips?q=schedule:a:other")["items"] == []
+    assert viewer.get("/skips?schedule=a:default") == every
+    assert viewer.get("/skips?q=job:b")["items"] == []
+    assert len(viewer.get("/skips?q=reason:overlap")["items"]) == 3
     viewer.refused("GET", "/jobs/a/skips?reason=bored", 422, "filter_value_invalid")
     viewer.refused("GET", "/jobs/a/skips?cursor=x", 422, "bad_cursor")
     viewer.refused("GET", "/jobs/b/skips", 404, "job_not_found")
