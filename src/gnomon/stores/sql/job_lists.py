@@ -22,6 +22,8 @@ from .session import Row, Session, Statement, given, listed, one, within
 from .text_conditions import has_word, holds, label_values, word_values
 from .values import micros
 
+_BY_INDEX = frozenset({"job_ids", "configuration"})
+"""Conditions that an index answers: few entries, all of which may be looked at."""
 _NUMBER = re.compile(r"[0-9]+$")
 Conditions = Mapping[str, Callable[[str], ColumnElement[bool]]]
 
@@ -184,7 +186,8 @@ class JobLists(Session):
         def last(after: Key | None, skipped: int) -> Key | None:
             return self.first(_last(kind, after is not None), skipped=skipped, after=after and after[0])
 
-        return walk([Stream(keys, last if names else None)], limit, after, newest_first=False)
+        direct = not names or names & _BY_INDEX
+        return walk([Stream(keys, None if direct else last)], limit, after, newest_first=False)
 
 
 def _listed(**lists: Sequence[str]) -> dict[str, object]:

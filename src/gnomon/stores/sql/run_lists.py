@@ -39,6 +39,8 @@ from .values import micros
 
 MOST_STREAMS = 50
 """Of more jobs (or versions of a configuration) than that, entries are found by looking through all."""
+MOST_JOBS = 50_000
+"""Of more jobs than that, words are not looked for among their ids first."""
 _FLOW_IDS = Statement(
     union_all(
         select(runs.c.id).where(JOINED_RUN, runs.c.flow_id == given("flow_id")),
@@ -116,16 +118,21 @@ def _ordered(source: str, shape: frozenset[str]) -> Select[Row]:
     return query
 
 
-@lru_cache(maxsize=64)
-def _jobs(words: int, shape: frozenset[str]) -> Statement:
-    """Ids of the jobs that could have such runs."""
-    query = select(jobs.c.job_id).limit(MOST_STREAMS + 1)
-    if "job_ids" in shape:
-        query = query.where(within(jobs.c.job_id, "job_ids"))
-    if "task_types" in shape:
-        typed = select(job_definitions.c.job_id).where(within(job_definitions.c.task_type, "task_types"))
-        query = query.where(jobs.c.job_id.in_(typed.correlate(None)))
-    return Statement(query.where(*(has_word(jobs.c.job_id, f"word{number}") for number in range(words))))
+@lru_cache(maxsize=16)
+def _jobs_with(words: int) -> Statement:
+    """Ids of the jobs with these words in it."""
+    conditions = (has_word(jobs.c.job_id, f"word{number}") for number in range(words))
+    return Statement(select(jobs.c.job_id).where(*conditions).order_by(jobs.c.job_id).limit(MOST_STREAMS + 1))
+
+
+_MANY_JOBS = Statement(select(jobs.c.job_id).order_by(jobs.c.job_id).limit(1).offset(MOST_JOBS))
+_JOBS_OF_TYPES = Statement(
+    select(job_definitions.c.job_id)
+    .distinct()
+    .with_hint(job_definitions, "INDEXED BY ix_job_definitions_type", "sqlite")
+    .where(within(job_definitions.c.task_type, "task_types"))
+    .limit(MOST_STREAMS + 1)
+)
 
 
 class RunLists(Session):
@@ -177,11 +184,11 @@ class RunLists(Session):
         if where.flow_id is not None:
             ids = listed([row[0] for row in self.fetch(_FLOW_IDS, flow_id=where.flow_id)])
             return _Plan([("ids", {"of_ids": ids})], frozenset(values), values)
-        job_ids = self._jobs_of(where)
+        job_ids, answers = self._jobs_of(where)
         states = _states_of(where)
         sources: list[tuple[str, dict[str, object]]]
         if job_ids is not None and len(job_ids) <= MOST_STREAMS:
-            answered = {"job_ids", *(name for name in values if name.startswith("word"))}
+            answered = {name for name in values if answers and name.startswith(answers)}
             sources = [(source, {"of_job": job}) for job in job_ids for source in _of_job(where, states)]
         else:
             versions = self._versions_of(where)
@@ -192,18 +199,20 @@ class RunLists(Session):
             rest.pop("states", None)
         return _Plan(sources, frozenset(rest), rest)
 
-    def _jobs_of(self, where: RunFilter) -> list[str] | None:
-        """The only jobs that can have such runs; None: any."""
-        named = [where.job_id] if where.job_id is not None else list(where.job_ids)
+    def _jobs_of(self, where: RunFilter) -> tuple[list[str] | None, str]:
+        """The only jobs that can have such runs (None: any), and which condition said so."""
+        named = [where.job_id] if where.job_id is not None else list(dict.fromkeys(where.job_ids))
         if where.schedule_id is not None and not named:
             named = [where.schedule_id.partition(":")[0]]
-        if not where.words and (named or not where.task_types):
-            return list(dict.fromkeys(named)) or None
-        values = word_values(where.words) | {
-            name: listed(some) for name, some in (("job_ids", named), ("task_types", where.task_types)) if some
-        }
-        shape = frozenset({"job_ids", "task_types"} & values.keys())
-        return [row[0] for row in self.fetch(_jobs(len(where.words), shape), **values)]
+        if named:
+            return named, "job_ids"
+        if where.words and self.first(_MANY_JOBS) is None:
+            found = [row[0] for row in self.fetch(_jobs_with(len(where.words)), **word_values(where.words))]
+            if len(found) <= MOST_STREAMS:
+                return found, "word"
+        if where.task_types:
+            return [row[0] for row in self.fetch(_JOBS_OF_TYPES, task_types=listed(where.task_types))], ""
+        return None, ""
 
     def _versions_of(self, where: RunFilter) -> list[tuple[str, dict[str, object]]]:
         """A stream for each version of the configuration that is asked for."""

@@ -82,6 +82,7 @@ job_definitions = Table(
     _text("definition"),
     sa.PrimaryKeyConstraint("job_id", "version"),
 )
+Index("ix_job_definitions_type", job_definitions.c.task_type, job_definitions.c.job_id)
 
 dependencies = Table(
     "dependencies",

@@ -58,6 +58,7 @@ def _jobs() -> None:
         sa.Column("definition", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "version"),
     )
+    op.create_index("ix_job_definitions_type", "job_definitions", ["task_type", "job_id"])
     op.create_table(
         "dependencies",
         sa.Column("upstream", sa.Text(), nullable=False),
