@@ -23,6 +23,7 @@ _TAGS = {
     "flows": "The runs of one firing of a pipeline.",
     "files": "Job files as the scheduler sees them, and what is wrong with a text.",
     "nodes": "Scheduler processes that live.",
+    "summary": "Sums for a dashboard, at a bounded cost.",
     "incidents": "What went wrong, and whom it was told.",
     "access": "Sessions, tokens, users, and the audit of what they did.",
     "events": "What is changed, live.",

@@ -14,12 +14,11 @@ from tests.unit.web.calling import World
 from tests.unit.web.test_gate import status
 
 READ = """
-    count_runs get_job_summaries get_summary
-    explain_job explain_run follow_events follow_run_log get_about get_configuration get_configuration_version
-    get_definition get_flow get_incident get_job get_job_next get_openapi get_run get_run_log get_schedule
-    get_schedule_next get_session list_configuration_versions list_configurations list_definitions list_files list_flows
-    list_incidents list_job_skips list_jobs list_nodes list_run_incidents list_runs list_schedules list_skips
-    list_task_types preview_schedule sign_out
+    count_runs get_job_summaries get_summary explain_job explain_run follow_events follow_run_log get_about
+    get_configuration get_configuration_version get_definition get_flow get_incident get_job get_job_next
+    get_openapi get_run get_run_log get_schedule get_schedule_next get_session list_configuration_versions
+    list_configurations list_definitions list_files list_flows list_incidents list_job_skips list_jobs list_nodes
+    list_run_incidents list_runs list_schedules list_skips list_task_types preview_schedule sign_out
 """
 RUN = """
     acknowledge_incident backfill_job cancel_flow cancel_run pause_job pause_jobs pause_schedule resume_job resume_jobs

@@ -13,6 +13,7 @@ from .nodes import router as nodes
 from .questions import router as questions
 from .runs import router as runs
 from .schedules import router as schedules
+from .summary import router as summary
 from .told import router as told
 
 ROUTERS = (
@@ -26,6 +27,7 @@ ROUTERS = (
     logs,
     flows,
     nodes,
+    summary,
     told,
     access,
     events,
