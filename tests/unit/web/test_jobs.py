@@ -136,6 +136,18 @@ def test_who_may_run_may_not_define(operator: Caller, world: World, method: str,
     assert Role.OPERATOR in told["detail"]
 
 
+def test_the_same_key_makes_a_job_and_an_entry_once(author: Caller) -> None:
+    key = {"Idempotency-Key": "k1"}
+    made = author.post("/jobs", {"job_id": "a", "task": TASK}, 201, **key)
+    assert author.post("/jobs", {"job_id": "a", "task": TASK}, 201, **key) == made
+    author.refused("POST", "/jobs", 409, "idempotency_key_reused", {"job_id": "b", "task": TASK}, **key)
+    author.refused("POST", "/jobs", 409, "job_exists", {"job_id": "a", "task": TASK}, **{"Idempotency-Key": "k2"})
+    key = {"Idempotency-Key": "k3"}
+    entry = author.post("/jobs/a/schedules", {"schedule": "every 1h"}, 201, **key)
+    assert author.post("/jobs/a/schedules", {"schedule": "every 1h"}, 201, **key) == entry
+    assert len(author.get("/schedules")["items"]) == 1
+
+
 @pytest.mark.parametrize("path", ["/jobs/a/pause", "/jobs/a/resume"])
 def test_who_may_read_may_not_pause(viewer: Caller, world: World, path: str) -> None:
     world.job("a")

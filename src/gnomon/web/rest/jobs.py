@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import Response
 
 from gnomon.core.access import Permission
 from gnomon.core.errors import usage
+from gnomon.core.values import JsonObject
 from gnomon.operations import jobs
 from gnomon.operations.filters import JOBS
+from gnomon.operations.idempotency import once
 from gnomon.web.answers import answers, check_match, nothing, ok, page, tagged
 from gnomon.web.asking import Asked, needs
 from gnomon.web.models.jobs import EXAMPLE_DEFINITION, EXAMPLE_JOB, Definition, Job, JobPage, PauseBody
@@ -19,6 +21,7 @@ from gnomon.web.models.page import page_of
 from gnomon.web.models.values import JsonMap
 
 from .common import Asking, Cursor, JobId, Limit, chosen
+from .runs import Key
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 _Body = Annotated[JsonMap, Body(description="The keys of a job file.", examples=[EXAMPLE_DEFINITION])]
@@ -60,9 +63,12 @@ def list_jobs(
     responses=answers(Job, 409, status=201, examples=[EXAMPLE_JOB]),
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": Definition.model_json_schema()}}}},
 )
-def create_job(asked: Annotated[Asked, needs(Permission.DEFINE)], body: _Body) -> Response:
+def create_job(asked: Annotated[Asked, needs(Permission.DEFINE)], body: _Body, key: Key = None) -> Response:
     """Add a job: it fires from now on."""
-    return tagged(jobs.define_job(asked.desk, body, new=True), HTTPStatus.CREATED)
+    made = once(
+        asked.desk, asked.principal.actor, key, "job.create", body, lambda desk: jobs.define_job(desk, body, new=True)
+    )
+    return tagged(cast(JsonObject, made), HTTPStatus.CREATED)
 
 
 @router.get(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from gnomon.core.access import Permission
+from gnomon.core.values import Json, JsonObject
 from gnomon.operations import fires, schedules
+from gnomon.operations.context import Desk
 from gnomon.operations.filters import SCHEDULES
+from gnomon.operations.idempotency import once
 from gnomon.web.answers import answers, check_match, nothing, ok, page, tagged
 from gnomon.web.asking import Asked, needs
 from gnomon.web.models.jobs import EXAMPLE_SCHEDULE, Schedule
 from gnomon.web.models.schedules import EXAMPLE_FIRES, EXAMPLE_PAGE, Fires, ScheduleBody, SchedulePage
 
 from .common import After, Asking, Count, Cursor, JobId, Limit, ScheduleId, chosen, moment, under
+from .runs import Key
 
 router = APIRouter(tags=["schedules"])
 _ONE = answers(Schedule, 404, 409, examples=[EXAMPLE_SCHEDULE])
@@ -50,11 +54,18 @@ def list_schedules(
     status_code=201,
     responses=answers(Schedule, 404, 409, status=201, examples=[EXAMPLE_SCHEDULE]),
 )
-def create_schedule(asked: Annotated[Asked, needs(Permission.DEFINE)], job_id: JobId, body: ScheduleBody) -> Response:
+def create_schedule(
+    asked: Annotated[Asked, needs(Permission.DEFINE)], job_id: JobId, body: ScheduleBody, key: Key = None
+) -> Response:
     """A new entry of a job."""
-    with under("schedule"):
-        made = schedules.add_schedule(asked.desk, job_id, body.schedule)
-    return tagged(made, HTTPStatus.CREATED)
+
+    def add(desk: Desk) -> Json:
+        with under("schedule"):
+            return schedules.add_schedule(desk, job_id, body.schedule)
+
+    actor, what = asked.principal.actor, f"schedule.create {job_id}"
+    made = once(asked.desk, actor, key, what, cast(Json, body.schedule), add)
+    return tagged(cast(JsonObject, made), HTTPStatus.CREATED)
 
 
 @router.get(
