@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gnomon.core.access import Permission
 from gnomon.core.version import __version__
 
-from . import health, metrics, problems
+from . import health, metrics, problems, root
 from .answers import Plain, answers
 from .asking import Asked, needs
 from .gate import Gate
@@ -61,6 +61,7 @@ def interface(service: Service) -> FastAPI:
         return Plain(document(app))
 
     app.include_router(api)
+    app.include_router(root.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.state.registry = metrics.registry_of(service)

@@ -183,3 +183,9 @@ def test_a_slash_in_a_name_is_written_as_code(admin: Caller) -> None:
     assert admin.ask("GET", "/jobs/team/report").status_code == 404
     assert admin.post("/jobs/team%2Freport/runs", None, 201)["job_id"] == "team/report"
     assert json.loads(admin.ask("POST", "/jobs/team%2Freport/pause").text)["paused"] is True
+
+
+def test_the_first_page_says_what_to_do(world: World) -> None:
+    answer = world.request("GET", "/", headers={"Host": "localhost:8085"})
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "http://localhost:8085/api/v1/jobs" in answer.text
