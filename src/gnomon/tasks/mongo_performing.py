@@ -56,7 +56,9 @@ def _client(arguments: JsonObject) -> Iterator[Any]:
         for name in ("serverSelectionTimeoutMS", "connectTimeoutMS")
         if isinstance(wait_s, int) or f"{name.lower()}=" not in options  # the URL's own, if it has one
     }
-    user: dict[str, Any] = {key: str(arguments[key]) for key in ("username", "password") if arguments.get(key) is not None}
+    user: dict[str, Any] = {
+        key: str(arguments[key]) for key in ("username", "password") if arguments.get(key) is not None
+    }
     client: Any = MongoClient(
         url,
         tz_aware=True,
