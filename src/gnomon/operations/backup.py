@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gnomon.core.errors import Conflict, Problem, UsageError, usage
+from gnomon.system.exchange import exchange
 from gnomon.system.filelock import HeldLock, LockTimeoutError
 
 DATABASE, MANIFEST, ATTEMPTS = "gnomon.db", "manifest.json", "attempts"
@@ -78,8 +79,13 @@ def staging(place: Path) -> Iterator[Path]:
                 _remove(old)
         yield partial
     finally:
+        with contextlib.suppress(OSError):
+            for left in partial.iterdir():
+                if left.name != "lock":
+                    _remove(left)
         lock.release()
-        shutil.rmtree(partial, ignore_errors=True)
+        with contextlib.suppress(OSError):  # the next one may be here already
+            partial.rmdir()
 
 
 def refuse_existing(place: Path, force: bool) -> None:
@@ -276,8 +282,10 @@ def _known(parts: list[str]) -> bool:
 
 
 def _swap(new: Path, place: Path, aside: Path) -> None:
-    """Move `new` to `place`. A file is replaced at once; of a directory the old one goes just before."""
+    """Move `new` to `place`, replacing in one step what is there; where that cannot be, it goes just before."""
     if os.path.lexists(place) and (place.is_dir() or new.is_dir()):
+        if exchange(new, place):
+            return
         place.rename(aside)
     new.rename(place)
 
