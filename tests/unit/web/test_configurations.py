@@ -72,7 +72,8 @@ def test_refusals(author: Caller, operator: Caller, used: World) -> None:
     author.refused("PUT", "/configurations/a b", 422, "bad_name", BODY)
     author.refused("PUT", "/configurations/x", 422, "missing_key", {"type": "http"})
     author.refused("PUT", "/configurations/x", 422, "task_type_unknown", {"type": "htp", "arguments": {}})
-    author.refused("PUT", "/configurations/x", 422, "unknown_key", {"type": "http", "arguments": {"ulr": "x"}})
+    told = author.refused("PUT", "/configurations/x", 422, "unknown_key", {"type": "http", "arguments": {"ulr": "x"}})
+    assert told["errors"][0]["key"] == "arguments.ulr"
     author.refused("PUT", "/configurations/x", 422, "unknown_key", {**BODY, "nmae": "x"})
     author.refused("PUT", "/configurations/api", 422, "configuration_breaks_jobs", {"type": "http", "arguments": {}})
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from gnomon.core.access import Permission
+from gnomon.core.errors import Problem, UsageError
 from gnomon.core.records import Page
 from gnomon.operations import configurations
 from gnomon.operations.filters import CONFIGURATIONS
@@ -106,9 +108,12 @@ def put_configuration(
     request: Request,
 ) -> Response:
     """Make these arguments the configuration, or add it."""
-    saved = configurations.save_configuration(
-        asked.desk, name, body.type, body.arguments, seen=lambda view: check_match(request, view or {})
-    )
+    try:
+        saved = configurations.save_configuration(
+            asked.desk, name, body.type, body.arguments, seen=lambda view: check_match(request, view or {})
+        )
+    except UsageError as error:
+        raise type(error)(*(replace(p, key=_in_body(p)) for p in error.problems)) from None
     return tagged(saved)
 
 
@@ -126,3 +131,9 @@ def delete_configuration(
     """It is gone."""
     configurations.delete_configuration(asked.desk, name, lambda view: check_match(request, view or {}))
     return nothing()
+
+
+def _in_body(problem: Problem) -> str:
+    """Where it is wrong: operations name keys of the arguments as a task has them."""
+    own = problem.code in ("unknown_key", "missing_key") and problem.key
+    return f"arguments.{problem.key}" if own else problem.key
