@@ -55,7 +55,9 @@ async def _deliver(arguments: JsonObject, work: Work, gate: Gate) -> Json:
     where = f"{arguments['host']}:{port}"
     verify = arguments.get("verify", True)
     verify = verify if isinstance(verify, bool | str) else True
-    tls_context = None if tls == "none" else await asyncio.to_thread(context, verify)  # it reads files
+    tls_context = None
+    if tls != "none":  # the usual ones are kept; a bundle is read each time
+        tls_context = await asyncio.to_thread(context, verify) if isinstance(verify, str) else context(verify)
     limit = arguments.get("connect_timeout")
     patience = float(limit) if isinstance(limit, int | float) else CONNECT_TIMEOUT_S
     link = await _connect(gate, str(arguments["host"]), port, patience)

@@ -59,7 +59,8 @@ async def _exchange(arguments: JsonObject, expect: JsonObject, work: Work, gate:
         connect=float(connect) if isinstance(connect, int | float) else CONNECT_TIMEOUT_S,
     )
     proxy = arguments.get("proxy")
-    tls = await asyncio.to_thread(_context, arguments)  # it reads files
+    files_of_tls = isinstance(arguments.get("verify"), str) or "cert" in arguments
+    tls = await asyncio.to_thread(_context, arguments) if files_of_tls else _context(arguments)  # those are kept
     transport = CheckedTransport(gate, tls, str(proxy) if proxy is not None else None)
     with ExitStack() as files:
         try:
