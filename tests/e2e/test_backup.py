@@ -268,6 +268,28 @@ def test_what_is_no_good_is_refused_and_changes_nothing(filled: Place, monkeypat
     assert filled.cli("db", "check", "--db", "missing.db", code=2) == "database_missing"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_root_gives_the_database_to_whose_it_was_or_whose_place_it_is(filled: Place) -> None:
+    filled.cli("db", "backup", "good")
+    os.chown(filled.db, 12345, 12346)
+    filled.cli("db", "restore", "good", "--force")
+    (filled.root / "sub").mkdir()
+    os.chown(filled.root / "sub", 12345, 12346)
+    filled.cli("db", "restore", "good", "--db", "sub/new.db")
+    for path in (filled.db, filled.root / "sub" / "new.db"):
+        found = [path, Path(f"{path}.d"), *Path(f"{path}.d").rglob("*.log")]
+        assert len(found) >= 3
+        assert {(p.stat().st_uid, p.stat().st_gid) for p in found} == {(12345, 12346)}
+
+
+def test_a_place_that_others_prepared_is_refused(filled: Place) -> None:
+    (filled.root / ".b.partial").mkdir(mode=0o755)
+    assert filled.cli("db", "backup", "b", code=2) == "backup_place"
+    (filled.root / ".c.partial").symlink_to(filled.root / "jobs.d")
+    assert filled.cli("db", "backup", "c", code=2) == "backup_place"
+    assert list(filled.jobs.iterdir()) == []
+
+
 def test_archives_take_nothing_elsewhere(filled: Place) -> None:
     filled.cli("db", "backup", "good")
     (filled.root / "evil").write_text("x")

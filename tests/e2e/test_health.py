@@ -31,6 +31,7 @@ def ask(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str,
     return code, json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_from_no_database_to_a_killed_scheduler(place: Site, capsys: pytest.CaptureFixture[str]) -> None:
     code, told = ask(capsys)
     assert (code, told["ok"]) == (1, False)
@@ -70,6 +71,7 @@ class Answers(BaseHTTPRequestHandler):
     def log_message(self, *words: object) -> None: ...
 
 
+@pytest.mark.slow
 def test_a_real_server_says_the_same_as_its_database(
     place: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def serve(place: Site, *options: str, prefix: tuple[str, ...] = (), **more: str)
     return process
 
 
+@pytest.mark.slow
 def test_ready_then_signs_of_life_while_the_loop_turns_then_stopping(place: Site, manager: Manager) -> None:
     place.write(
         "env.yaml",
@@ -187,6 +188,7 @@ def may_unshare() -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not may_unshare(), reason="no process namespaces for this user: needs root")
 def test_as_process_1_the_scheduler_buries_orphans_passes_signals_on_and_ends_with_the_code(place: Site) -> None:
     place.write(

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -67,7 +68,9 @@ def staging(place: Path) -> Iterator[Path]:
     partial = place.with_name(f".{place.name}.partial")
     if not place.parent.is_dir():
         raise usage("backup_place", f"there is no directory {place.parent}", hint="make it first")
-    partial.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        partial.mkdir(mode=0o700)
+    _refuse_foreign(partial)
     try:
         lock = HeldLock(partial / "lock")
     except LockTimeoutError:
@@ -86,6 +89,14 @@ def staging(place: Path) -> Iterator[Path]:
         lock.release()
         with contextlib.suppress(OSError):  # the next one may be here already
             partial.rmdir()
+
+
+def _refuse_foreign(partial: Path) -> None:
+    """What lies there must be ours: others must not read or change what we put together."""
+    found = os.lstat(partial)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        said = f"{partial} is there already, and not ours alone"
+        raise usage("backup_place", said, hint="remove it, or choose a directory that others may not write")
 
 
 def refuse_existing(place: Path, force: bool) -> None:

@@ -132,6 +132,7 @@ def put_in_place(
     The caller holds the write lock of `database`. `finish` is called between the two: to bring the log of the old
     database into its file.
     """
+    owner = _owner(database)
     stamp = (rfc3339(now.replace(microsecond=0)) or "").replace(":", "").replace("-", "")
     aside = _free(database.with_name(f"{database.name}.before-{stamp}"))
     finish()
@@ -144,9 +145,25 @@ def put_in_place(
         state = Path(f"{database}.d")
         state.mkdir(mode=0o700)
         os.rename(logs, state / logs.name)
+        _give(state, owner)
+    _give(new, owner)
     os.rename(new, database)
     sync(database.parent)
     return aside if moved else None
+
+
+def _owner(database: Path) -> tuple[int, int] | None:
+    """Whose the database is to be, when root puts it there: of whom it was, or whose directory it lies in."""
+    if os.geteuid() != 0:
+        return None
+    found = os.stat(database if database.exists() else database.parent)
+    return found.st_uid, found.st_gid
+
+
+def _give(path: Path, owner: tuple[int, int] | None) -> None:
+    if owner is not None:
+        for one in (path, *path.rglob("*")) if path.is_dir() else (path,):
+            os.chown(one, *owner, follow_symlinks=False)
 
 
 def _free(path: Path) -> Path:
