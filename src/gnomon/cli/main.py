@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 import typer.core
 from typer.exceptions import Abort, TyperException
@@ -39,9 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], as_json: bool) -> int:
     try:
-        code: object = typer.main.get_command(make_app()).main(
-            words or ["--help"], prog_name="gnomon", standalone_mode=False
-        )
+        code: object = _command().main(words or ["--help"], prog_name="gnomon", standalone_mode=False)
     except GnomonError as error:
         report(error, as_json)
         return error.exit_code
@@ -62,6 +61,14 @@ def _run(words: list[str], as_json: bool) -> int:
         report_bug(error, as_json)
         return 70
     return code if isinstance(code, int) else 0
+
+
+@cache
+def _command() -> typer.core.TyperGroup:
+    """All commands. Made once: it takes longer than most of them, when many run in one process."""
+    made = typer.main.get_command(make_app())
+    assert isinstance(made, typer.core.TyperGroup)
+    return made
 
 
 def _close_stdout() -> None:
