@@ -30,6 +30,8 @@ from typing import Any
 STACKS = ("gnomon", "aps-memory", "aps-wal", "aps-sqlalchemy")
 SLOTS = 2
 PATIENCE_S = 600
+READY_S = 15
+"""Seconds from the first job added to the first second that counts."""
 TRIAL = 200
 """Jobs that show how fast this machine adds them."""
 NOT_READY, TRIES = 75, 3
@@ -89,20 +91,29 @@ def gnomon_burst(count: int, place: Path) -> dict[str, Any]:
 def gnomon_steady(seconds: int, place: Path) -> dict[str, Any]:
     from gnomon import Scheduler, every
     from gnomon.core.records import RunFilter
+    from gnomon.core.states import ACTIVE
 
     scheduler = Scheduler(place / "g.db", executor="process", concurrency=SLOTS)
-    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=READY_S)
     end = begin + timedelta(seconds=seconds - 1)
     for n in range(100):
         when = every(1, anchor=begin, start=begin, end=end)
         scheduler.add_job(f"job{n}", "benchmarks.peers:quiet_call", schedule=when, args=[n])
     with scheduler:
-        _until(lambda: time.time() > end.timestamp() + 2, end.timestamp() + 30)
+        if datetime.now(UTC) > begin:
+            sys.exit(NOT_READY)
         desk = scheduler._session.desk
+        active = RunFilter(states=tuple(ACTIVE))
+        _until(lambda: time.time() > end.timestamp() + 2, end.timestamp() + 30)
+        _until(lambda: not desk.store.read(lambda r: r.runs(active, limit=1)).items, end.timestamp() + 30)
         runs = desk.store.read(lambda r: r.runs(RunFilter(), limit=1_000_000)).items
+        skips = [s for n in range(100) for s in desk.store.read(lambda r, n=n: r.skips(f"job{n}", limit=1000))]
+        why = Counter(
+            {str(reason): sum(s.count for s in skips if s.reason is reason) for reason in {s.reason for s in skips}}
+        )
     fires = Counter((run.job_id, run.fire_at) for run in runs if run.fire_at is not None and run.started_at is not None)
     late = [run.lateness_s for run in runs if run.fire_at is not None and run.lateness_s is not None]
-    return _summary(late, 100 * seconds, 0.0) | {"twice": sum(n > 1 for n in fires.values())}
+    return _summary(late, 100 * seconds, 0.0) | {"twice": sum(n > 1 for n in fires.values()), "skipped": dict(why)}
 
 
 @contextlib.contextmanager
@@ -189,11 +200,13 @@ def aps_burst(stack: str, count: int, place: Path) -> dict[str, Any]:
 
 def aps_steady(stack: str, seconds: int, place: Path) -> dict[str, Any]:
     scheduler = _aps(stack, place)
-    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=READY_S)
     end = begin + timedelta(seconds=seconds - 1)
     scheduler.start(paused=True)
     for n in range(100):
         scheduler.add_job(call, "interval", seconds=1, start_date=begin, end_date=end, args=[n], id=f"job{n}")
+    if datetime.now(UTC) > begin:
+        sys.exit(NOT_READY)
     scheduler.resume()
     _until(lambda: time.time() > end.timestamp() + 2, end.timestamp() + 30)
     scheduler.shutdown()
