@@ -33,7 +33,7 @@ from .records import (
     SkipRecord,
 )
 from .states import State
-from .summaries import FailureBrief, RunBrief
+from .summaries import FailureGroup, RunBrief
 
 T = TypeVar("T")
 
@@ -131,8 +131,14 @@ class Reader(AccessReader, Protocol):
     def newest_lateness(self, since: datetime, until: datetime, limit: int) -> Sequence[float | None]:
         """The lateness of the newest runs due in [since, until), no items; None: it has not started."""
 
-    def newest_failures(self, since: datetime, until: datetime, limit: int) -> Sequence[FailureBrief]:
-        """The newest failed runs due in [since, until), no items."""
+    def newest_outcomes(
+        self, job_ids: Collection[str], limit: int
+    ) -> Mapping[str, Sequence[tuple[State, float | None]]]:
+        """Of each job state and duration of the newest runs that are over, no items."""
+
+    def failure_groups(self, since: datetime, until: datetime, limit: int) -> tuple[Sequence[FailureGroup], bool]:
+        """The newest `limit` failed runs due in [since, until), no items, by the signature of their error; and whether
+        there are more of them."""
 
     def oldest_queued(self) -> RunRecord | None:
         """The queued run that is due longest."""

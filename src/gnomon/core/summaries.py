@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,13 +21,16 @@ class RunBrief(NamedTuple):
     lateness_s: float | None = None
 
 
-class FailureBrief(NamedTuple):
-    """A failed run: whose it is, and the signature of its error."""
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failed runs whose errors have one signature; `run_id`: of the newest one."""
 
-    id: str
-    due_at: datetime
-    job_id: str
     signature: str | None
+    count: int
+    first_due_at: datetime
+    last_due_at: datetime
+    run_id: str
+    job_ids: frozenset[str]
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

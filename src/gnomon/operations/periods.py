@@ -11,20 +11,23 @@ from gnomon.core.records import JobFilter, JobRecord, Page, ScheduleRecord
 from .context import Desk
 from .definitions import fires
 
+MOST_LOOKED_AT = 1_000
 _TICK = timedelta(microseconds=1)
 _MOST_EXCLUDED = 1000
 """How many fires in a row that holidays remove are passed over in search of one that counts."""
 
 
 def find_jobs(desk: Desk, reader: Reader, where: JobFilter, limit: int, cursor: str | None = None) -> Page[JobRecord]:
-    """Jobs by id that match, planned fires included."""
+    """Jobs by id that match, planned fires included. A page looks at 1,000 jobs, or `limit` if that is more."""
     bounded = where.due_from is not None or where.due_until is not None
     if not bounded or (where.due_until is not None and where.due_until <= desk.clock.now()):
         return reader.jobs(where, limit, cursor)
     anyone = replace(where, due_from=None, due_until=None)
     found: list[JobRecord] = []
+    looked_at = 0
     while True:
         page = reader.jobs(anyone, limit, cursor)
+        looked_at += len(page.items)
         due = _due(desk, reader, where, page.items)
         chosen = [record for record in page.items if record.job_id in due]
         if len(found) + len(chosen) > limit:
@@ -33,8 +36,8 @@ def find_jobs(desk: Desk, reader: Reader, where: JobFilter, limit: int, cursor: 
             return Page((*found, *chosen[: limit - len(found)]), following)
         found += chosen
         cursor = page.next
-        if cursor is None:
-            return Page(tuple(found), None)
+        if cursor is None or page.partial or looked_at >= max(MOST_LOOKED_AT, limit):
+            return Page(tuple(found), cursor, partial=cursor is not None and len(found) < limit)
 
 
 def _due(desk: Desk, reader: Reader, where: JobFilter, records: tuple[JobRecord, ...]) -> set[str]:

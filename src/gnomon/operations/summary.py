@@ -16,7 +16,7 @@ from gnomon.core.filters import RunFilter
 from gnomon.core.ports import Reader
 from gnomon.core.records import JobFilter, RunRecord
 from gnomon.core.states import State
-from gnomon.core.summaries import FailureBrief, RunBrief, percentile
+from gnomon.core.summaries import FailureGroup, RunBrief, percentile
 from gnomon.core.values import Json, JsonObject, from_micros, rfc3339, to_micros
 
 from .context import Desk
@@ -54,8 +54,15 @@ def of_jobs(desk: Desk, job_ids: Sequence[str], count: int = BARS, last: int = D
     _few(job_ids)
 
     def work(reader: Reader) -> dict[str, JsonObject]:
-        ended, still_open = reader.newest_ended(job_ids, max(count, last)), reader.newest_open(job_ids, count)
-        return {job: _job_summary(ended[job], still_open[job], count, last) for job in job_ids}
+        ended, still_open = reader.newest_ended(job_ids, count), reader.newest_open(job_ids, count)
+        outcomes = reader.newest_outcomes(job_ids, last)
+        return {
+            job: {
+                "bars": [_bar(run) for run in _newest(ended[job], still_open[job], count)],
+                **_outcomes(outcomes[job]),
+            }
+            for job in job_ids
+        }
 
     return desk.store.read(work)
 
@@ -190,18 +197,11 @@ def errors(desk: Desk, since: datetime, until: datetime, most: int = 20) -> Json
     """
 
     def work(reader: Reader) -> JsonObject:
-        found = reader.newest_failures(since, until, MOST_FAILURES + 1)
-        groups: dict[str, list[FailureBrief]] = {}
-        for failure in found[:MOST_FAILURES]:
-            groups.setdefault(failure.signature or "", []).append(failure)
-        largest = sorted(groups.items(), key=lambda item: -len(item[1]))[:most]
-        newest = reader.runs_by_id([members[0].id for _, members in largest])
-        shown: list[Json] = [_group(name, members, newest.get(members[0].id)) for name, members in largest]
-        return {
-            "groups": shown,
-            "failed": min(len(found), MOST_FAILURES),
-            "partial": len(found) > MOST_FAILURES,
-        }
+        groups, more = reader.failure_groups(since, until, MOST_FAILURES)
+        largest = sorted(groups, key=lambda group: (-group.count, group.run_id))[:most]
+        newest = reader.runs_by_id([group.run_id for group in largest])
+        shown: list[Json] = [_group(group, newest.get(group.run_id)) for group in largest]
+        return {"groups": shown, "failed": sum(group.count for group in groups), "partial": more}
 
     return desk.store.read(work)
 
@@ -248,13 +248,11 @@ def _bar(run: RunBrief) -> JsonObject:
     }
 
 
-def _job_summary(ended: Sequence[RunBrief], still_open: Sequence[RunBrief], count: int, last: int) -> JsonObject:
-    considered = ended[:last]
-    durations = [run.duration_s for run in considered if run.duration_s is not None]
-    good = sum(run.state is State.SUCCEEDED for run in considered)
-    bad = sum(run.state is State.FAILED for run in considered)
+def _outcomes(outcomes: Sequence[tuple[State, float | None]]) -> JsonObject:
+    durations = [duration for _, duration in outcomes if duration is not None]
+    good = sum(state is State.SUCCEEDED for state, _ in outcomes)
+    bad = sum(state is State.FAILED for state, _ in outcomes)
     return {
-        "bars": [_bar(run) for run in _newest(ended, still_open, count)],
         "p50_s": percentile(durations, 0.5),
         "p95_s": percentile(durations, 0.95),
         "succeeded": good,
@@ -278,16 +276,15 @@ def _count(filled: dict[int, dict[str, int]], bucket: int, state: State, count: 
     of_bucket[str(state)] = of_bucket.get(str(state), 0) + count
 
 
-def _group(name: str, members: Sequence[FailureBrief], run: RunRecord | None) -> JsonObject:
-    """`members`: newest first."""
+def _group(group: FailureGroup, run: RunRecord | None) -> JsonObject:
     error = None if run is None else run.error
     return {
-        "signature": name or None,
+        "signature": group.signature,
         "code": None if error is None else error.code,
         "message": None if error is None else error.message,
-        "count": len(members),
-        "jobs": sorted({member.job_id for member in members})[:20],
-        "first_due_at": rfc3339(members[-1].due_at),
-        "last_due_at": rfc3339(members[0].due_at),
-        "run_id": members[0].id,
+        "count": group.count,
+        "jobs": sorted(group.job_ids)[:20],
+        "first_due_at": rfc3339(group.first_due_at),
+        "last_due_at": rfc3339(group.last_due_at),
+        "run_id": group.run_id,
     }

@@ -62,8 +62,8 @@ def test_a_partial_page_says_so(gnomon: Gnomon, parts: Parts, runs: list[str], m
     monkeypatch.setattr("gnomon.stores.sql.paging._FEWEST", 1)
     monkeypatch.setattr("gnomon.stores.sql.paging.STRETCHES", (1,))
     monkeypatch.setattr("gnomon.stores.sql.paging.walk.__kwdefaults__", {"newest_first": True, "stretches": (1,)})
-    page = parts.store.read(lambda r: r.runs(RunFilter(labels={"no": "such"}), 5))
+    page = parts.store.read(lambda r: r.runs(RunFilter(labels={"no": "such"}), 1))
     assert (page.items, page.partial) == ((), True)
-    done = gnomon("runs", "list", "--json", "-q", "label:no=such")
+    done = gnomon("runs", "list", "--json", "-q", "label:no=such", "--limit", "1")
     assert done.json == []
     assert "not everything was looked at; go on with --cursor" in done.err

@@ -89,7 +89,7 @@ LISTS: dict[str, Callable[[Any, str | None], Any]] = {
 FAR = (NOW - timedelta(days=60), NOW + timedelta(days=60))
 SUMMARIES: dict[str, Callable[[Any], Any]] = {
     "bars": lambda r: (r.newest_ended(["a"], 30), r.newest_open(["a"], 30)),
-    "failures": lambda r: r.newest_failures(*FAR, 10),
+    "failures": lambda r: (r.failure_groups(*FAR, 10), r.newest_outcomes(["a"], 10)),
     "lateness": lambda r: r.newest_lateness(*FAR, 10),
     "open": lambda r: r.open_due(*FAR, 10),
     "counts": lambda r: (r.ended_counts(*FAR), r.ended_by_bucket(FAR[0], FAR[1], 3600)),

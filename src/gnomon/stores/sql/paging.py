@@ -15,9 +15,8 @@ from gnomon.core.values import digest
 
 from .values import from_cursor, to_cursor
 
-SCAN_BUDGET = 20_000
-"""How many entries a page looks at, at most."""
 STRETCHES = (1_000, 3_000, 8_000, 8_000)
+"""In which steps a page looks at entries: 20,000 at most, unless more are wanted."""
 _FEWEST = 40
 _TIMES = frozenset({"since", "until", "due_from", "due_until"})
 Key: TypeAlias = "tuple[Any, ...]"
@@ -59,6 +58,8 @@ def walk(
     """The next `limit` keys of all streams together, within the budget."""
     found: list[Key] = []
     shares = sum(stream.cost for stream in streams)
+    if limit > sum(stretches):  # whoever wants so many has them looked for as long
+        stretches = (*stretches, limit - sum(stretches))
     for stretch in stretches if streams else ():
         share = max(_FEWEST, stretch // shares)
         ends: list[Key] = []

@@ -9,12 +9,12 @@ from sqlalchemy import func, select
 
 from gnomon.core.records import RunRecord
 from gnomon.core.states import State
-from gnomon.core.summaries import FailureBrief, RunBrief
+from gnomon.core.summaries import FailureGroup, RunBrief
 from gnomon.core.values import from_micros, to_micros
 
 from .run_rows import RUN, STATES, run_from_row
 from .schema import ACTIVE_RUN, ENDED_RUN, LIVE_ATTEMPT, TROUBLED_RUN, attempts, constant, runs
-from .session import Session, Statement, given
+from .session import Row, Session, Statement, given
 
 _NEWEST = (runs.c.due_at.desc(), runs.c.id.desc())
 _NO_ITEM = runs.c.parent_id.is_(None)
@@ -27,6 +27,13 @@ def _from(index: str) -> tuple[str, str]:
 
 _ENDED = Statement(
     select(runs.c.id, runs.c.due_at, runs.c.state, runs.c.duration_s, runs.c.lateness_s)
+    .with_hint(runs, *_from("ix_runs_ended"))
+    .where(ENDED_RUN, runs.c.job_id == given("job_id"), _NO_ITEM)
+    .order_by(*_NEWEST)
+    .limit(given("limit"))
+)
+_OUTCOMES = Statement(
+    select(runs.c.state, runs.c.duration_s)
     .with_hint(runs, *_from("ix_runs_ended"))
     .where(ENDED_RUN, runs.c.job_id == given("job_id"), _NO_ITEM)
     .order_by(*_NEWEST)
@@ -98,9 +105,31 @@ class SummaryReads(Session):
         rows = self.fetch(_LATENESS, since=to_micros(since), until=to_micros(until), limit=limit)
         return [row[1] for row in rows]
 
-    def newest_failures(self, since: datetime, until: datetime, limit: int) -> Sequence[FailureBrief]:
-        rows = self.fetch(_FAILURES, since=to_micros(since), until=to_micros(until), limit=limit)
-        return [FailureBrief(run_id, from_micros(due), job_id, sign) for run_id, due, job_id, sign in rows]
+    def newest_outcomes(
+        self, job_ids: Collection[str], limit: int
+    ) -> Mapping[str, Sequence[tuple[State, float | None]]]:
+        return {
+            job_id: [(STATES[state], took) for state, took in self.fetch(_OUTCOMES, job_id=job_id, limit=limit)]
+            for job_id in job_ids
+        }
+
+    def failure_groups(self, since: datetime, until: datetime, limit: int) -> tuple[Sequence[FailureGroup], bool]:
+        rows = self.fetch(_FAILURES, since=to_micros(since), until=to_micros(until), limit=limit + 1)
+        groups: dict[str | None, list[Row]] = {}
+        for row in rows[:limit]:
+            groups.setdefault(row[3], []).append(row)
+        found = [
+            FailureGroup(
+                sign,
+                len(members),
+                from_micros(members[-1][1]),
+                from_micros(members[0][1]),
+                members[0][0],
+                frozenset(member[2] for member in members),
+            )
+            for sign, members in groups.items()
+        ]
+        return found, len(rows) > limit
 
     def oldest_queued(self) -> RunRecord | None:
         row = self.first(_OLDEST_QUEUED)

@@ -18,6 +18,7 @@ from gnomon.core.ports import Store
 from gnomon.core.records import Cause, RunFilter, SkipReason, SkipRecord, Source, SourceKind
 from gnomon.core.signatures import signature
 from gnomon.core.states import FINAL, State
+from gnomon.core.summaries import FailureGroup
 
 from .base import StoreCase, at, attempt, job, job_record, put_jobs, put_runs, run, schedule
 from .configurations import configuration, put
@@ -249,7 +250,7 @@ class SummaryCases(StoreCase):
 
         def ask(reader: Any) -> tuple[Any, ...]:
             ended, still_open = reader.newest_ended(["a", "x"], 2), reader.newest_open(["a"], 5)
-            failures = reader.newest_failures(at(0), at(60), 10)
+            failures = reader.failure_groups(at(0), at(60), 1), reader.failure_groups(at(0), at(60), 2)
             return (
                 ended,
                 still_open,
@@ -261,8 +262,12 @@ class SummaryCases(StoreCase):
         ended, still_open, failures, lateness, due = store.read(ask)
         assert [(one.id, one.state) for one in ended["a"]] == [("3", State.SKIPPED), ("2", State.FAILED)]
         assert (ended["x"], [one.id for one in still_open["a"]]) == ([], ["5", "4"])
-        assert [(one.id, one.job_id) for one in failures] == [("6", "b"), ("2", "a")]
-        assert {one.signature for one in failures} == {signature(error)}
+        sign = signature(error)
+        newest = FailureGroup(sign, 1, at(6), at(6), "6", frozenset("b"))
+        assert failures == (([newest], True), ([FailureGroup(sign, 2, at(2), at(6), "6", frozenset("ab"))], False))
+        outcomes = store.read(lambda r: r.newest_outcomes(["a", "x"], 5))
+        expected = [(State.SKIPPED, None), (State.FAILED, None), (State.SUCCEEDED, 2.0)]
+        assert {job_id: list(some) for job_id, some in outcomes.items()} == {"a": expected, "x": []}
         assert list(lateness) == [None, 1.5, None]
         assert list(due) == [(at(4), State.RUNNING)]
         assert store.read(lambda r: r.live_total()) == 2
