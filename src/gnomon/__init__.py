@@ -1,7 +1,8 @@
 """gnomon: a job scheduler. Jobs from files, run on time, every decision kept and explained.
 
 The library: `Scheduler` runs jobs inside your application; `cron`, `every` and `at` say when; `next_fires` tells
-what a schedule means; `register_task` makes a task type of a function. Everything is imported when first used.
+what a schedule means; `register_task` makes a task type of a function; `Client` asks a server.
+Everything is imported when first used.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from gnomon.core.version import __version__
 
 if TYPE_CHECKING:
     from gnomon.core.errors import Conflict, GnomonError, NotFound, Problem, Unavailable, UsageError
+    from gnomon.remote import AsyncClient, Client
     from gnomon.scheduler import Job, Run, Scheduler, at, cron, every, next_fires, register_task
     from gnomon.tasks.performing import TaskFailed, Work, pool_order, shared_order
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "Conflict",
     "GnomonError",
     "Job",
@@ -39,6 +43,7 @@ __all__ = [
 
 _ERRORS = frozenset({"Conflict", "GnomonError", "NotFound", "Problem", "Unavailable", "UsageError"})
 _ELSEWHERE = dict.fromkeys(("TaskFailed", "Work", "pool_order", "shared_order"), "gnomon.tasks.performing")
+_ELSEWHERE |= dict.fromkeys(("AsyncClient", "Client"), "gnomon.remote")
 
 
 def __getattr__(name: str) -> object:
