@@ -8,6 +8,7 @@ from time import thread_time as perf_counter  # processor time: the machine is s
 import pytest
 
 from gnomon.core.errors import UsageError
+from tests.support.timing import slowness
 from tests.unit.schedules.rules import KINDS, SEEN, rule_of, spec_of
 from tests.unit.schedules.walker import utc
 
@@ -101,7 +102,8 @@ def test_refused_within_a_second(value: object) -> None:
     with pytest.raises(UsageError) as caught:
         spec_of(value)
     assert len(str(caught.value)) < 20_000
-    assert perf_counter() - begin < 1
+    took = perf_counter() - begin
+    assert took < 1 or took < 1 * slowness()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,8 @@ def test_answered_within_a_second(value: object) -> None:
     rule.count(SEEN, SEEN + timedelta(days=3653))
     rule.next(utc("9990-01-01T00:00"))
     rule.latest(utc("0020-01-01T00:00"))
-    assert perf_counter() - begin < 2.5  # five questions, some of them cold
+    took = perf_counter() - begin
+    assert took < 2.5 or took < 2.5 * slowness()  # five questions, some of them cold
     assert spec_of(KINDS.dump(spec)) == spec
 
 
@@ -152,4 +155,5 @@ def test_ten_years_of_a_per_second_cron_cost_little() -> None:
     rule = rule_of("* * * * * *", "America/New_York")
     begin = perf_counter()
     rule.count(utc("2026-01-01T00:00"), utc("2036-01-01T00:00"))
-    assert perf_counter() - begin < 0.5
+    took = perf_counter() - begin
+    assert took < 0.5 or took < 0.5 * slowness()
