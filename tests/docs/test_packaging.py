@@ -140,6 +140,7 @@ def test_the_compose_file_reaches_no_further_than_this_machine(monkeypatch: pyte
     assert service["network_mode"] == "host"
     assert "ports" not in service
     assert service["cap_drop"] == ["ALL"]
+    assert service["healthcheck"]["test"] == ["CMD", "gnomon", "health"]
     assert any(volume.endswith(":/var/lib/gnomon") for volume in service["volumes"])
 
 

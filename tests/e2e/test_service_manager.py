@@ -214,6 +214,26 @@ def test_as_process_1_the_scheduler_buries_orphans_passes_signals_on_and_ends_wi
     place.alive.remove(outer)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not may_unshare(), reason="no process namespaces for this user: needs root")
+def test_what_runs_ends_with_a_container_and_the_next_one_knows_it_at_once(place: Site) -> None:
+    """Two process namespaces one after the other, as a container that is restarted."""
+    place.write(
+        "long.yaml", f"job_id: long\ntask: {{type: command, command: 'echo x >> {place.ledger}; sleep 1000'}}\n"
+    )
+    for number in (1, 2):
+        outer = serve(place, prefix=NAMESPACE)
+        if number == 1:
+            until(lambda: place.rows("select 1 from jobs"), "the job")
+            place.cli("run", "long", "--no-wait")
+        until(lambda n=number: len(place.ledger_lines()) == n, "it runs, again")
+        os.kill(only_child(outer.pid), signal.SIGKILL)
+        assert outer.wait(20) != 0
+        place.alive.remove(outer)
+    first, second = place.rows("select outcome from attempts order by number")
+    assert (first["outcome"], second["outcome"]) == ("lost", None)
+
+
 PARENT = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: gets orphans as process 1 does
