@@ -13,6 +13,7 @@ from gnomon.core.records import Page
 from gnomon.core.values import Json, JsonObject, canonical_json, rfc3339
 
 from .context import Desk
+from .elsewhere import anywhere
 from .lookup import find_job
 from .views import run_view
 
@@ -20,6 +21,7 @@ MOST_RESULT = 10_000
 """Bytes of a run's result that go with an alert; a larger one is left out."""
 
 
+@anywhere
 def list_incidents(
     desk: Desk, *, is_open: bool | None = None, job_id: str | None = None, limit: int = 50, cursor: str | None = None
 ) -> Page[JsonObject]:
@@ -38,6 +40,7 @@ def list_incidents(
     return desk.store.read(read)
 
 
+@anywhere
 def show_incident(desk: Desk, incident_id: str) -> JsonObject:
     """One incident, and every message about it.
 
@@ -52,6 +55,7 @@ def show_incident(desk: Desk, incident_id: str) -> JsonObject:
     return desk.store.read(read)
 
 
+@anywhere
 def acknowledge_incident(desk: Desk, incident_id: str) -> JsonObject:
     """Somebody takes care of it: no reminders. Again: nothing changes.
 

@@ -7,8 +7,10 @@ from gnomon.core.records import AuditRecord, Page
 from gnomon.core.values import JsonObject, rfc3339
 
 from .context import Desk
+from .elsewhere import anywhere
 
 
+@anywhere
 def list_audit(desk: Desk, where: AuditFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
     """Changes that match, newest first, as objects."""
     page = desk.store.read(lambda reader: reader.audit_page(where, limit, cursor))

@@ -16,6 +16,7 @@ from gnomon.core.values import Json, JsonObject, rfc3339
 from gnomon.engine.creation import Order, create
 
 from .context import Desk
+from .elsewhere import anywhere
 from .lookup import find_job, find_schedule
 from .parameters import checked_parameters
 from .repeating import refuse_retired
@@ -56,6 +57,7 @@ class _Gap:
     key: str
 
 
+@anywhere
 def backfill(desk: Desk, wish: Wish, *, dry_run: bool = False) -> JsonObject:
     """Make a run for every fire time of the wish that has none (a skip is none), with everything downstream of it.
 

@@ -19,6 +19,7 @@ from gnomon.core.values import Json, JsonObject, canonical_json, rfc3339
 from gnomon.jobfiles.uses import Content, settled
 
 from .context import Desk
+from .elsewhere import anywhere
 
 BY_HAND = Source(SourceKind.REST)
 """The source of what is saved by a person."""
@@ -26,6 +27,7 @@ Seen: TypeAlias = "Callable[[JsonObject | None], None]"
 """Is given a configuration as it is right before a change of it; raises if the caller has not seen it so."""
 
 
+@anywhere
 def list_configurations(
     desk: Desk, limit: int = 50, cursor: str | None = None, where: ConfigurationFilter | None = None
 ) -> Page[JsonObject]:
@@ -40,6 +42,7 @@ def list_configurations(
     return desk.store.read(work)
 
 
+@anywhere
 def unused_configurations(desk: Desk) -> list[JsonObject]:
     """Those that no job uses, by name."""
 
@@ -51,6 +54,7 @@ def unused_configurations(desk: Desk) -> list[JsonObject]:
     return desk.store.read(work)
 
 
+@anywhere
 def show_configuration(desk: Desk, name: str, version: int | None = None) -> JsonObject:
     """One configuration as an object; with `version`, its content as it was then.
 
@@ -75,6 +79,7 @@ def show_configuration(desk: Desk, name: str, version: int | None = None) -> Jso
     return desk.store.read(work)
 
 
+@anywhere
 def configuration_history(desk: Desk, name: str, limit: int = 50) -> list[JsonObject]:
     """The versions that are kept, newest first.
 
@@ -91,6 +96,7 @@ def configuration_history(desk: Desk, name: str, limit: int = 50) -> list[JsonOb
     return desk.store.read(work)
 
 
+@anywhere
 def save_configuration(
     desk: Desk,
     name: str,
@@ -126,6 +132,7 @@ def save_configuration(
     return show_configuration(desk, name)
 
 
+@anywhere
 def delete_configuration(desk: Desk, name: str, seen: Seen | None = None) -> None:
     """Remove it; versions that runs refer to can still be shown.
 

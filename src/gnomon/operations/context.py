@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from gnomon.core.ports import Clock, Logs, Store, Transaction
 from gnomon.core.records import AuditRecord
@@ -17,6 +18,15 @@ from gnomon.engine.progress import Progress
 
 from .sightings import Sightings
 
+T = TypeVar("T")
+
+
+class Elsewhere(Protocol):
+    """Does operations in another place, given how they were called."""
+
+    def ask(self, operation: Callable[..., T], /, *args: object, **named: object) -> T:
+        """What the operation answers there."""
+
 
 @dataclass(slots=True)
 class Desk:
@@ -24,7 +34,7 @@ class Desk:
 
     `timezone`: of schedules that name none. `channels`: names of those that alerts may go to; None: not known.
     `address`: where the one who asks is, if they came over the network. `directory`: of the database's companions.
-    `sightings`: takes note of tokens that are used.
+    `sightings`: takes note of tokens that are used. `elsewhere`: does all of it; this desk is only its counter.
     """
 
     store: Store
@@ -37,6 +47,7 @@ class Desk:
     address: str | None = None
     directory: Path | None = None
     sightings: Sightings | None = None
+    elsewhere: Elsewhere | None = None
     planner: Planner = field(init=False)
     progress: Progress = field(init=False)
 

@@ -16,6 +16,7 @@ from gnomon.core.states import FINAL
 from gnomon.core.values import JsonObject
 
 from .context import Desk
+from .elsewhere import anywhere
 from .filters import task_types as types_named
 from .jobs import delete_job, logs_of, refuse_undeletable
 from .lookup import find_job, find_run, find_schedule, refuse_file_owned
@@ -51,6 +52,7 @@ class Deletion:
 # ---- jobs ------------------------------------------------------------------------------------------
 
 
+@anywhere
 def choose_jobs(desk: Desk, where: JobFilter) -> Deletion:
     """Jobs that match and may go."""
     choice = Deletion()
@@ -68,6 +70,7 @@ def choose_jobs(desk: Desk, where: JobFilter) -> Deletion:
     return choice
 
 
+@anywhere
 def named_jobs(desk: Desk, job_ids: Iterable[str]) -> Deletion:
     """These jobs, all of which may go.
 
@@ -84,6 +87,7 @@ def named_jobs(desk: Desk, job_ids: Iterable[str]) -> Deletion:
     return desk.store.read(work)
 
 
+@anywhere
 def delete_jobs(desk: Desk, choice: Deletion) -> Deletion:
     """Delete the chosen jobs with their history; what may not go any more is kept."""
     done = Deletion(kept=list(choice.kept))
@@ -95,6 +99,7 @@ def delete_jobs(desk: Desk, choice: Deletion) -> Deletion:
 # ---- schedule entries ------------------------------------------------------------------------------
 
 
+@anywhere
 def choose_schedules(desk: Desk, where: ScheduleFilter) -> Deletion:
     """Entries that match and may go: a file keeps its own."""
     choice = Deletion()
@@ -111,6 +116,7 @@ def choose_schedules(desk: Desk, where: ScheduleFilter) -> Deletion:
     return choice
 
 
+@anywhere
 def named_schedules(desk: Desk, schedule_ids: Iterable[str]) -> Deletion:
     """These entries (a job's id means its only one), all of which may go.
 
@@ -127,6 +133,7 @@ def named_schedules(desk: Desk, schedule_ids: Iterable[str]) -> Deletion:
     return desk.store.read(work)
 
 
+@anywhere
 def delete_schedules(desk: Desk, choice: Deletion) -> Deletion:
     """Delete the chosen entries; their jobs stay."""
     done = Deletion(kept=list(choice.kept))
@@ -138,6 +145,7 @@ def delete_schedules(desk: Desk, choice: Deletion) -> Deletion:
 # ---- runs ------------------------------------------------------------------------------------------
 
 
+@anywhere
 def choose_runs(desk: Desk, where: RunFilter) -> Deletion:
     """Runs that match: finished ones may go, the others are kept."""
     choice = Deletion()
@@ -152,6 +160,7 @@ def choose_runs(desk: Desk, where: RunFilter) -> Deletion:
     return choice
 
 
+@anywhere
 def named_runs(desk: Desk, run_ids: Iterable[str]) -> Deletion:
     """These runs, all of them over; a unique beginning of an id will do.
 
@@ -170,6 +179,7 @@ def named_runs(desk: Desk, run_ids: Iterable[str]) -> Deletion:
     return desk.store.read(work)
 
 
+@anywhere
 def delete_chosen_runs(desk: Desk, choice: Deletion, told: Callable[[int], None] = lambda count: None) -> Deletion:
     """Delete the chosen runs with their output, so many at once; what is gone already is left out.
 

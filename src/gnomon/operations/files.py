@@ -19,6 +19,7 @@ from .configurations import put
 from .context import Desk
 from .definitions import retire, upsert
 from .doubts import doubts, unknown_channels
+from .elsewhere import anywhere
 from .said import content_said, job_change, job_said
 from .views import problem_view
 
@@ -183,6 +184,7 @@ def owned_paths(reader: Reader) -> set[str]:
     return {r.source.path for r in active_jobs(reader).values() if r.source.path is not None}
 
 
+@anywhere
 def confirm_empty(desk: Desk) -> None:
     """A person says that the jobs directory is meant to be as empty as it is: its jobs are retired at the next look."""
 
@@ -193,6 +195,7 @@ def confirm_empty(desk: Desk) -> None:
     desk.store.write(work)
 
 
+@anywhere
 def list_files(desk: Desk) -> list[JsonObject]:
     """Job files and what is wrong with them."""
     return [_file_view(f) for f in desk.store.read(lambda reader: list(reader.files()))]
@@ -205,6 +208,7 @@ def file_page(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[Js
     return Page(tuple(_file_view(f) for f in found[:limit]), more)
 
 
+@anywhere
 def guard(desk: Desk) -> str | None:
     """What the scheduler does not believe of the jobs directory, in words; None: it believes it."""
     return desk.store.read(lambda reader: reader.setting(GUARD))

@@ -17,6 +17,7 @@ from gnomon.jobfiles.readers import plain
 from gnomon.jobfiles.reading import read
 
 from .context import Desk
+from .elsewhere import anywhere
 from .lookup import find_job, find_schedule
 from .views import fire_view
 
@@ -24,6 +25,7 @@ MOST = 100_000
 MOST_REMOVED = 10_000
 
 
+@anywhere
 def next_fires(
     desk: Desk, what: object, *, timezone: str | None = None, after: datetime | None = None, count: int = 5
 ) -> JsonObject:

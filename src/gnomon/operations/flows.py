@@ -18,6 +18,7 @@ from gnomon.engine.acts import Acts
 from gnomon.engine.fanout import cancel_items
 
 from .context import Desk
+from .elsewhere import anywhere
 from .lookup import find_run
 from .repeating import failures, repeat
 from .said import run_said
@@ -26,6 +27,7 @@ from .views import run_view
 MOST_PAGES = 20
 
 
+@anywhere
 def page_of_flows(desk: Desk, where: FlowFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
     """Flows of more than one run, newest first, without their runs."""
 
@@ -58,11 +60,13 @@ def list_flows(
     return found
 
 
+@anywhere
 def show_flow(desk: Desk, name: str) -> JsonObject:
     """A flow with its runs, in the order of their dependencies."""
     return desk.store.read(lambda reader: _view(reader, _find(reader, name)))
 
 
+@anywhere
 def cancel_flow(desk: Desk, name: str) -> JsonObject:
     """Cancel every run of a flow that is not over.
 
@@ -84,6 +88,7 @@ def cancel_flow(desk: Desk, name: str) -> JsonObject:
     return show_flow(desk, desk.store.write(work))
 
 
+@anywhere
 def retry_flow(desk: Desk, name: str) -> JsonObject:
     """Rerun from the failed jobs: they, and what was skipped because of them, get new runs in the same flow.
 

@@ -17,6 +17,7 @@ from .building import build_job
 from .configurations import settle
 from .context import Desk
 from .definitions import retire, set_firing, upsert
+from .elsewhere import anywhere
 from .files import active_jobs
 from .lookup import find_job, refuse_file_owned
 from .periods import find_jobs
@@ -26,6 +27,7 @@ from .views import job_view
 _DELETE_BATCH = 500
 
 
+@anywhere
 def list_jobs(desk: Desk, where: JobFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
     """Jobs by id, as objects. By period: those with a run due in it, or a planned fire as far as it lies ahead."""
 
@@ -38,6 +40,7 @@ def list_jobs(desk: Desk, where: JobFilter, limit: int = 50, cursor: str | None 
     return desk.store.read(work)
 
 
+@anywhere
 def show_job(desk: Desk, job_id: str) -> JsonObject:
     """One job as an object."""
 
@@ -77,6 +80,7 @@ def define_job(
     return save_job(desk, job, Source(SourceKind.REST), check)
 
 
+@anywhere
 def save_job(desk: Desk, job: Job, source: Source, seen: Seen | None = None) -> JsonObject:
     """Add or change a job that no file owns.
 
@@ -121,12 +125,14 @@ def retire_job(desk: Desk, job_id: str) -> None:
     desk.store.write(work)
 
 
+@anywhere
 def pause_job(desk: Desk, job_id: str, reason: str | None = None) -> JsonObject:
     """It makes no scheduled runs until it is resumed; fires that pass meanwhile are skips. Idempotent."""
     desk.store.write(lambda tx: set_paused(desk, tx, find_job(tx, job_id), True, reason))
     return show_job(desk, job_id)
 
 
+@anywhere
 def resume_job(desk: Desk, job_id: str) -> JsonObject:
     """It fires again from now on. Idempotent."""
     desk.store.write(lambda tx: set_paused(desk, tx, find_job(tx, job_id), False))

@@ -9,6 +9,7 @@ from gnomon.system.host import boot_id, host_name
 from gnomon.system.peers import Peers
 
 from .context import Desk
+from .elsewhere import anywhere
 from .views import node_view
 
 
@@ -25,6 +26,7 @@ def living_in(desk: Desk, reader: Reader) -> tuple[NodeRecord, ...]:
     return tuple(node for node in known if node.node_id not in dead and node.lease_until > now)
 
 
+@anywhere
 def list_nodes(desk: Desk) -> list[JsonObject]:
     """Living scheduler processes as objects; `leader` is true for the one that plans."""
     leader = desk.store.read(lambda reader: reader.leader())

@@ -15,6 +15,7 @@ from gnomon.engine.acts import Acts
 from gnomon.engine.creation import Order, create, create_flow
 
 from .context import Desk
+from .elsewhere import anywhere
 from .flows import cancel_all
 from .lookup import find_job, find_run
 from .parameters import checked_parameters
@@ -23,6 +24,7 @@ from .said import run_said
 from .views import run_view
 
 
+@anywhere
 def list_runs(desk: Desk, where: RunFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
     """Runs, newest first, as objects."""
 
@@ -36,6 +38,7 @@ def list_runs(desk: Desk, where: RunFilter, limit: int = 50, cursor: str | None 
     return desk.store.read(work)
 
 
+@anywhere
 def show_run(desk: Desk, run_id: str) -> JsonObject:
     """One run as an object; a unique beginning of its id will do."""
 
@@ -46,6 +49,7 @@ def show_run(desk: Desk, run_id: str) -> JsonObject:
     return desk.store.read(work)
 
 
+@anywhere
 def start_run(
     desk: Desk, job_id: str, parameters: Mapping[str, Json] | None = None, idempotency_key: str | None = None
 ) -> JsonObject:
@@ -87,6 +91,7 @@ def start_pipeline(desk: Desk, job_ids: list[str]) -> str:
     return desk.store.write(work)
 
 
+@anywhere
 def cancel_run(desk: Desk, run_id: str) -> JsonObject:
     """Stop a run: at once if it has not begun, else TERM, grace, KILL of its whole process tree.
 
@@ -105,6 +110,7 @@ def cancel_run(desk: Desk, run_id: str) -> JsonObject:
     return show_run(desk, desk.store.write(work))
 
 
+@anywhere
 def skip_run(desk: Desk, run_id: str) -> JsonObject:
     """Take a run that has not begun (or waits for a retry) out of its flow, which goes on as if it had succeeded.
 
@@ -129,6 +135,7 @@ def skip_run(desk: Desk, run_id: str) -> JsonObject:
     return show_run(desk, desk.store.write(work))
 
 
+@anywhere
 def retry_run(desk: Desk, run_id: str) -> JsonObject:
     """Run a finished run's job again, with its parameters, in the same flow; the new run names it in `retry_of`.
 
@@ -150,6 +157,7 @@ def retry_run(desk: Desk, run_id: str) -> JsonObject:
     return show_run(desk, desk.store.write(work))
 
 
+@anywhere
 def read_log(
     desk: Desk, run_id: str, number: int | None = None, offset: int = 0, limit: int = 1 << 20
 ) -> tuple[bytes, int, bool]:

@@ -15,6 +15,7 @@ from gnomon.core.values import JsonObject, rfc3339
 
 from .context import Desk
 from .definitions import restarted, set_entry_firing, upsert
+from .elsewhere import anywhere
 from .lookup import find_job, find_schedule, refuse_file_owned
 from .repeating import refuse_retired
 from .views import schedule_view
@@ -23,6 +24,7 @@ Seen: TypeAlias = "Callable[[JsonObject], None]"
 """Is given an entry as it is right before a change of it; raises if the caller has not seen it so."""
 
 
+@anywhere
 def list_schedules(desk: Desk, where: ScheduleFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
     """Entries by id, as objects."""
 
@@ -33,6 +35,7 @@ def list_schedules(desk: Desk, where: ScheduleFilter, limit: int = 50, cursor: s
     return desk.store.read(work)
 
 
+@anywhere
 def show_schedule(desk: Desk, schedule_id: str) -> JsonObject:
     """One entry as an object."""
     return desk.store.read(lambda reader: schedule_view(find_schedule(reader, schedule_id), desk.kinds))
@@ -64,6 +67,7 @@ def add_schedule(desk: Desk, job_id: str, value: object) -> JsonObject:
     return show_schedule(desk, desk.store.write(work))
 
 
+@anywhere
 def edit_schedule(desk: Desk, schedule_id: str, value: object, seen: Seen | None = None) -> JsonObject:
     """Give an entry another rule: anything a `schedule:` takes. Binds fires after its commit.
 
@@ -93,16 +97,19 @@ def edit_schedule(desk: Desk, schedule_id: str, value: object, seen: Seen | None
     return show_schedule(desk, desk.store.write(work))
 
 
+@anywhere
 def pause_schedule(desk: Desk, schedule_id: str) -> JsonObject:
     """It makes no runs until it is resumed. Idempotent."""
     return _set_paused(desk, schedule_id, True)
 
 
+@anywhere
 def resume_schedule(desk: Desk, schedule_id: str) -> JsonObject:
     """It fires again from now on. Idempotent."""
     return _set_paused(desk, schedule_id, False)
 
 
+@anywhere
 def reset_schedule(desk: Desk, schedule_id: str) -> JsonObject:
     """Forget how far an entry is decided: its next fire is the first after now. For after a clock was set wrongly.
 

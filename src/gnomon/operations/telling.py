@@ -14,6 +14,7 @@ from gnomon.core.values import JsonObject, rfc3339
 
 from .alerts import incident_view
 from .context import Desk
+from .elsewhere import anywhere
 from .gates import Gate
 from .lookup import find_run
 
@@ -22,6 +23,7 @@ _LOOKED_AT = 50
 _MANY = 1000
 
 
+@anywhere
 def alerts_of_run(desk: Desk, run_id: str) -> list[JsonObject]:
     """The incidents that a run began or belongs to, newest first, each with what was `told`.
 

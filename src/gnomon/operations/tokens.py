@@ -15,9 +15,11 @@ from . import credentials
 from .bootstrap import remove_file
 from .context import Desk
 from .credentials import find_token, token_view
+from .elsewhere import anywhere
 from .users import find_user
 
 
+@anywhere
 def create_token(
     desk: Desk, name: str, role: Role, *, user: str | None = None, expires_at: datetime | None = None
 ) -> JsonObject:
@@ -57,6 +59,7 @@ def create_token(
     return {**view, "token": str(token)}
 
 
+@anywhere
 def list_tokens(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
     """Tokens by name, as objects; revoked and expired ones too."""
 
@@ -67,6 +70,7 @@ def list_tokens(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[
     return desk.store.read(work)
 
 
+@anywhere
 def show_token(desk: Desk, name: str) -> JsonObject:
     """One token as an object, by its name or id.
 
@@ -76,6 +80,7 @@ def show_token(desk: Desk, name: str) -> JsonObject:
     return desk.store.read(lambda reader: token_view(reader, find_token(reader, name), desk.clock.now()))
 
 
+@anywhere
 def revoke_token(desk: Desk, name: str) -> JsonObject:
     """It counts for nothing from now on, and its sessions are over. It stays in the list. Idempotent.
 
@@ -99,6 +104,7 @@ def revoke_token(desk: Desk, name: str) -> JsonObject:
     return view
 
 
+@anywhere
 def delete_token(desk: Desk, name: str) -> None:
     """Remove it; the name is free again. What was done with it stays in the audit.
 

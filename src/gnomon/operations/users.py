@@ -16,8 +16,10 @@ from gnomon.core.values import JsonObject, rfc3339
 from . import credentials
 from .bootstrap import remove_file
 from .context import Desk
+from .elsewhere import anywhere
 
 
+@anywhere
 def create_user(desk: Desk, name: str, role: Role) -> JsonObject:
     """A new user; `create_token` with their name gives them a token.
 
@@ -37,6 +39,7 @@ def create_user(desk: Desk, name: str, role: Role) -> JsonObject:
     return desk.store.write(work)
 
 
+@anywhere
 def list_users(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
     """Users by name, as objects."""
 
@@ -47,6 +50,7 @@ def list_users(desk: Desk, limit: int = 50, cursor: str | None = None) -> Page[J
     return desk.store.read(work)
 
 
+@anywhere
 def show_user(desk: Desk, name: str) -> JsonObject:
     """One user as an object.
 
@@ -56,6 +60,7 @@ def show_user(desk: Desk, name: str) -> JsonObject:
     return desk.store.read(lambda reader: user_view(reader, find_user(reader, name)))
 
 
+@anywhere
 def set_role(desk: Desk, name: str, role: Role) -> JsonObject:
     """What the user may do from now on; their tokens may no more than that.
 
@@ -65,6 +70,7 @@ def set_role(desk: Desk, name: str, role: Role) -> JsonObject:
     return _change(desk, name, "user.set_role", lambda user, _: replace(user, role=role))
 
 
+@anywhere
 def disable_user(desk: Desk, name: str) -> JsonObject:
     """Their tokens count for nothing, and their sessions are over, until they are enabled. Idempotent.
 
@@ -74,6 +80,7 @@ def disable_user(desk: Desk, name: str) -> JsonObject:
     return _change(desk, name, "user.disable", lambda user, now: replace(user, disabled_at=user.disabled_at or now))
 
 
+@anywhere
 def enable_user(desk: Desk, name: str) -> JsonObject:
     """Their tokens count again. Idempotent.
 
@@ -83,6 +90,7 @@ def enable_user(desk: Desk, name: str) -> JsonObject:
     return _change(desk, name, "user.enable", lambda user, _: replace(user, disabled_at=None))
 
 
+@anywhere
 def delete_user(desk: Desk, name: str) -> None:
     """Remove a user with their tokens. What they did stays in the audit.
 

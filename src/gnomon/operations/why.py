@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
+from gnomon.core.errors import NotFound
+from gnomon.core.errors import usage
 from gnomon.core.ports import Reader
 from gnomon.core.records import JobRecord, RunFilter, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.rules import Fire
@@ -13,12 +16,16 @@ from gnomon.core.values import JsonObject, rfc3339
 
 from .backfill import backfilled
 from .context import Desk
+from .elsewhere import anywhere
 from .fires import around
 from .gates import Gate, moment_gate, run_gates, skip_gates, verdict_of_run, verdict_of_skip
 from .lookup import find_job, find_run
-from .moments import Moment
+from .moments import Moment, parse_when
 from .nodes import living_in, living_nodes
 from .telling import told_gates
+
+
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,13 @@ class Explanation:
 
 
 def why(desk: Desk, job_id: str, moment: Moment | None = None) -> Explanation:
-    """Explain the newest decision about a job, or what happened (or will happen) at a moment."""
+    """Explain the newest decision about a job, or what happened (or will happen) at a moment.
+
+    Raises:
+        NotFound: there is no such job. UsageError: `time_invalid`, at the ends of the calendar.
+    """
+    if moment is not None and not _FIRST_YEAR <= moment.at.year <= _LAST_YEAR:
+        raise usage("time_invalid", f"{rfc3339(moment.at)} is no time that anybody plans for", key="at")
 
     def work(reader: Reader) -> Explanation:
         record = find_job(reader, job_id)
@@ -55,6 +68,7 @@ def why(desk: Desk, job_id: str, moment: Moment | None = None) -> Explanation:
     return desk.store.read(work)
 
 
+@anywhere
 def job_zone(desk: Desk, job_id: str) -> str:
     """The name of the zone in which people mean the times of a job: its own, its first schedule's, the default."""
 
@@ -63,6 +77,23 @@ def job_zone(desk: Desk, job_id: str) -> str:
         return record.job.timezone or next((s.timezone for s in record.job.schedules), desk.timezone)
 
     return desk.store.read(work)
+
+
+@anywhere
+def explain(desk: Desk, what: str, time: str | None = None) -> Explanation:
+    """Explain a job (at a time as people write it, in the zone of the job; else its newest decision), or a run.
+
+    Raises:
+        NotFound: there is neither; names the nearest job.
+    """
+    known = desk.store.read(lambda reader: reader.job(what)) is not None
+    if not known and time is None:
+        try:
+            return why_run(desk, what)
+        except NotFound:
+            return why(desk, what)  # raises, naming the nearest job
+    zone = ZoneInfo(job_zone(desk, what))
+    return why(desk, what, None if time is None else parse_when(time, desk.clock.now(), zone))
 
 
 def why_run(desk: Desk, run_id: str) -> Explanation:
