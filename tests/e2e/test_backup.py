@@ -225,6 +225,40 @@ def test_killed_in_the_middle_there_is_none_or_the_old_one(
     assert filled.cli("db", "restore", name, "--db", "other.db")["cancelled"] == 0
 
 
+STALL_RESTORE = """
+import sys, threading
+from pathlib import Path
+from gnomon.app import backup as app
+from gnomon.operations import restoring
+from gnomon.operations.settings import load_settings
+def stall(*_, **__):
+    print("now", flush=True)
+    threading.Event().wait()
+where, db, file = sys.argv[1:]
+setattr(restoring, where, stall)
+app.restore(load_settings({"db": db}, {}, search=False), Path(file), force=True)
+"""
+
+
+@pytest.mark.parametrize(("where", "there"), [("settle", True), ("_give", False)])
+def test_a_restore_killed_in_the_middle_loses_nothing_and_can_be_given_again(
+    filled: Place, where: str, there: bool
+) -> None:
+    filled.cli("db", "backup", "b")
+    filled.cli("run", "once")
+    command = [sys.executable, "-c", STALL_RESTORE, where, str(filled.db), str(filled.root / "b")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "now\n"
+        process.kill()
+    assert filled.db.exists() == there
+    (old,) = [filled.db] if there else filled.root.glob("gnomon.db.before-*Z")
+    assert len(filled.cli("runs", "list", "--db", str(old))) == 2
+    assert (filled.cli("db", "restore", "b", "--force")["old"] is not None) == there
+    assert filled.states() == {"succeeded": 1}
+    assert not list(filled.root.glob(".*.partial"))
+
+
 def test_what_is_no_good_is_refused_and_changes_nothing(filled: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     filled.cli("db", "backup", "good")
     filled.cli("db", "backup", "good.tar.gz")
