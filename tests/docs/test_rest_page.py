@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,7 @@ def run_lines(place: WebSite, url: str) -> list[tuple[str, int, str]]:
     return [(line, int(code), out) for line, out, code in zip(lines(), parts[::2], parts[1::2], strict=False)]
 
 
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="the page uses curl and jq")
 @pytest.mark.slow
 def test_the_curl_lines_of_the_page_work_as_they_are_written(tmp_path: Path) -> None:
     with web_site(tmp_path) as place:

@@ -12,6 +12,7 @@ from gnomon.core.model import Job
 from gnomon.core.rules import ScheduleKinds
 from gnomon.core.tasks import TaskTypes
 from gnomon.core.values import Json
+from gnomon.jobfiles.fields import FILE_KEYS
 from gnomon.jobfiles.parsing import parse_bytes
 
 _SOURCE = "job.json"
@@ -23,6 +24,12 @@ def build_job(document: Mapping[str, object], kinds: ScheduleKinds, task_types: 
     Raises:
         UsageError: every mistake, with its key.
     """
+    beside = [key for key in document if key in FILE_KEYS]
+    if beside:
+        hint = "write the keys of one job here; those of a file stay in files"
+        raise UsageError(
+            *(Problem("misplaced_key", f"{key!r} is a key of a job file, not of a job", key, hint) for key in beside)
+        )
     keys = {key: plain(value, key) for key, value in document.items() if value is not None}
     parsed = parse_bytes(json.dumps(keys).encode(), _SOURCE, kinds, task_types, default_timezone=timezone)
     if parsed.problems:

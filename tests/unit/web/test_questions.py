@@ -32,6 +32,8 @@ def test_why_of_a_job_and_of_a_run(viewer: Caller, world: World) -> None:
     viewer.refused("GET", "/jobs/b/why", 404, "job_not_found")
     viewer.refused("GET", "/jobs/b/why?at=now", 404, "job_not_found")
     assert viewer.refused("GET", "/jobs/a/why?at=someday", 422, "time_invalid")["errors"][0]["key"] == "query.at"
+    for end in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31"):
+        viewer.refused("GET", f"/jobs/a/why?at={end}", 422, "time_invalid")
     viewer.refused("GET", "/runs/nosuchrun/why", 404, "run_not_found")
 
 
@@ -98,31 +100,30 @@ def test_bodies_that_no_job_has_are_refused_and_never_a_bug(author: Caller) -> N
     deep: object = "x"
     for _ in range(900):
         deep = [deep]
-    odd = [float("nan"), "\ud800", "\x00", 10**400, deep, {"": None}, [[]]]
-    for value in odd:
-        for body in ({"job_id": "a", "task": {**TASK, "env": value}}, {"job_id": value, "task": TASK}, {"task": value}):
-            text = json.dumps(body)
-            answer = author.world.request(
-                "POST", "/api/v1/jobs", content=text, headers={**author.headers, "Content-Type": "application/json"}
-            )
-            assert 400 <= answer.status_code < 500, (str(body)[:80], answer.text)
-        for path, said in (
-            ("/configurations/c", {"arguments": {"cwd": value}}),
-            ("/configurations/c", {"type": "http", "arguments": {"url": value}}),
-        ):
-            answer = author.world.request(
-                "PUT",
-                "/api/v1" + path,
-                content=json.dumps(said),
-                headers={**author.headers, "Content-Type": "application/json"},
-            )
-            assert answer.status_code < 500, (str(said)[:80], answer.text)
-            assert author.ask("GET", path).status_code in (200, 404)
-            assert author.ask("GET", path + "/versions").status_code in (200, 404)
-        answer = author.world.request(
-            "POST",
-            "/api/v1/next",
-            content=json.dumps({"schedule": {"every": "1h", "parameters": {"p": value}, "name": "n"}}),
-            headers={**author.headers, "Content-Type": "application/json"},
-        )
-        assert answer.status_code < 500, (str(value)[:80], answer.text)
+    for value in (float("nan"), "\ud800", "\x00", 10**400, deep, {"": None}, [[]]):
+        for job in ({"job_id": "a", "task": {**TASK, "env": value}}, {"job_id": value, "task": TASK}, {"task": value}):
+            answer = author.send("POST", "/jobs", json.dumps(job))
+            assert 400 <= answer.status_code < 500, (str(job)[:80], answer.text)
+        for body in ({"arguments": {"cwd": value}}, {"type": "http", "arguments": {"url": value}}):
+            answer = author.send("PUT", "/configurations/c", json.dumps(body))
+            assert answer.status_code < 500, (str(body)[:80], answer.text)
+            for path in ("/configurations/c", "/configurations/c/versions", "/configurations"):
+                assert author.ask("GET", path).status_code in (200, 404)
+        preview = {"schedule": {"every": "1h", "parameters": {"p": value}, "name": "n"}}
+        assert author.send("POST", "/next", json.dumps(preview)).status_code < 500
+
+
+@pytest.mark.parametrize("key", ["jobs", "defaults", "pools", "configurations"])
+def test_a_job_is_no_file(author: Caller, key: str) -> None:
+    for value in ([], {}, [{"job_id": "b", "task": TASK}]):
+        told = author.refused("POST", "/jobs", 422, "misplaced_key", {"job_id": "a", "task": TASK, key: value})
+        assert told["errors"][0]["key"] == key
+    assert author.get("/jobs")["items"] == []
+
+
+def test_half_characters_are_refused(author: Caller) -> None:
+    for order in ("jobs", "schedules", "runs"):
+        answer = author.send("POST", f"/{order}/delete", '{"ids": ["\\ud800"]}')
+        assert answer.status_code == 422, answer.text
+    assert author.send("POST", "/configurations/delete", '{"names": ["\\ud800"]}').status_code == 422
+    assert author.send("POST", "/next", '{"schedule": "\\ud800"}').status_code == 422

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from .runs import Kept
+from .values import kept_json
 
-Names = Annotated[list[str], Field(max_length=1000)]
+Names = Annotated[list[str], Field(max_length=1000), AfterValidator(kept_json)]
 DRY = Field(default=False, description="Change nothing: say what would happen.")
 EXAMPLE_DELETED = {
     "dry_run": False,

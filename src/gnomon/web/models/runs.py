@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .values import JsonMap
+from .values import JsonMap, kept_json
 
 EXAMPLE_ATTEMPT: dict[str, Any] = {
     "number": 1,
@@ -238,7 +238,7 @@ class DeleteBody(BaseModel):
         extra="forbid", json_schema_extra={"example": {"q": "job:report until:-30d", "dry_run": True}}
     )
 
-    ids: list[str] | None = Field(default=None, max_length=10_000)
+    ids: Annotated[list[str] | None, AfterValidator(kept_json)] = Field(default=None, max_length=10_000)
     q: str | None = Field(default=None, max_length=4000, description="A filter; the empty text matches all.")
     dry_run: bool = Field(default=False, description="Say what would be deleted, and delete nothing.")
 

@@ -50,7 +50,7 @@ class NextBody(BaseModel):
     )
 
     schedule: Rule
-    timezone: str | None = Field(default=None, max_length=100, description="IANA name; that of the settings.")
+    timezone: str | None = Field(default=None, min_length=1, max_length=100, description="IANA name.")
     after: str | None = Field(default=None, max_length=100, description="From then on: RFC 3339, `+2h`, …; now.")
     count: int = Field(default=5, ge=1, le=1000, description="How many.")
 
