@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from gnomon.core.errors import NotFound
-from gnomon.core.errors import usage
+from gnomon.core.errors import NotFound, usage
 from gnomon.core.ports import Reader
 from gnomon.core.records import JobRecord, RunFilter, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.rules import Fire
@@ -23,7 +22,6 @@ from .lookup import find_job, find_run
 from .moments import Moment, parse_when
 from .nodes import living_in, living_nodes
 from .telling import told_gates
-
 
 _FIRST_YEAR, _LAST_YEAR = 2, 9998
 
