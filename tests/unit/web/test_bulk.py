@@ -73,11 +73,11 @@ def test_jobs_are_deleted_by_type_label_period_and_word(
         ({"ids": "idle"}, "bad_value", "ids"),
     ],
 )
-@pytest.mark.parametrize("order", ["delete", "pause", "resume"])
 def test_an_order_that_names_nothing_or_means_nothing_is_refused(
-    author: Caller, jobs: World, order: str, body: object, code: str, key: str
+    author: Caller, jobs: World, body: object, code: str, key: str
 ) -> None:
-    assert author.refused("POST", f"/jobs/{order}", 422, code, body)["errors"][0]["key"] == key
+    for order in ("delete", "pause", "resume"):
+        assert author.refused("POST", f"/jobs/{order}", 422, code, body)["errors"][0]["key"] == key
     assert len(listed(author)) == 4
 
 
