@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from asyncio import Runner
-from collections.abc import Mapping
+from asyncio import Runner, gather
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -106,14 +106,20 @@ class World:
     def request(self, method: str, path: str, **said: Any) -> httpx.Response:
         """One request, as it comes over the network."""
 
-        async def work() -> httpx.Response:
+        return self.together([{"method": method, "url": path, **said}])[0]
+
+    def together(self, requests: Sequence[Mapping[str, Any]]) -> list[httpx.Response]:
+        """Requests at the same time, as they come over the network."""
+
+        async def work() -> list[httpx.Response]:
             transport = httpx.ASGITransport(self.application, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8085") as client:
-                return await client.request(method, path, **said)
+                return await gather(*(client.request(**said) for said in requests))
 
-        answer = self._runner.run(work())
-        check_promise(method, answer)
-        return answer
+        answers = self._runner.run(work())
+        for said, answer in zip(requests, answers, strict=True):
+            check_promise(said["method"], answer)
+        return answers
 
     def _desk(self, actor: str, address: str | None) -> Desk:
         desk = self.parts.desk(actor)

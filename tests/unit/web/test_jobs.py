@@ -6,7 +6,7 @@ import pytest
 
 from gnomon.core.access import Role
 from gnomon.core.records import SkipReason
-from tests.unit.web.calling import TASK, Caller, World
+from tests.unit.web.calling import PREFIX, TASK, Caller, World
 
 FILE = "/etc/gnomon/jobs.d/nightly.yaml"
 
@@ -69,6 +69,18 @@ def test_a_stale_edit_is_refused(author: Caller, world: World) -> None:
     author.delete("/jobs/a", 412, match=old)
     author.put("/jobs/a", {"task": TASK}, match=f'"other", W/{author.tag("/jobs/a")}')
     author.put("/jobs/a", {"task": TASK, "schedule": "every 3h"}, match="*")
+
+
+def test_of_many_who_edit_the_same_at_once_one_wins(author: Caller, world: World) -> None:
+    world.job("a")
+    headers = {**author.headers, "If-Match": author.tag("/jobs/a")}
+    tasks = [{"type": "command", "command": ["echo", str(number)]} for number in range(8)]
+    edits = [{"method": "PUT", "url": f"{PREFIX}/jobs/a", "headers": headers, "json": {"task": t}} for t in tasks]
+    answers = world.together(edits)
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 7
+    (winner,) = (tasks[number] for number, answer in enumerate(answers) if answer.status_code == 200)
+    assert author.get("/jobs/a")["task"]["command"] == winner["command"]
+    assert author.get("/jobs/a")["definition_version"] == 2
 
 
 def test_pausing_is_no_edit_of_the_definition(author: Caller, world: World) -> None:
