@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from jsonschema_rs import Draft202012Validator
 
+from gnomon.jobfiles.fields import FIELDS
 from gnomon.system.clock import SystemClock
 from gnomon.web.application import document, interface
 from gnomon.web.openapi import routes_of
@@ -68,6 +69,12 @@ def test_examples_of_bodies_are_bodies(openapi: dict[str, Any]) -> None:
             example = schema.get("example", content.get("example", (schema.get("examples") or [None])[0]))
             wrong += faults(openapi, name, content["schema"], example)
     assert wrong == []
+
+
+def test_a_definition_has_every_key_of_a_job_file(openapi: dict[str, Any]) -> None:
+    body = openapi["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert list(body["properties"]) == [field.name for field in FIELDS if not field.part_of]
+    assert all(key.get("description") for key in body["properties"].values())
 
 
 def test_refusals_are_problem_documents(openapi: dict[str, Any]) -> None:
