@@ -21,7 +21,7 @@ from gnomon.core.filters import (
 )
 from gnomon.core.model import Task
 from gnomon.core.ports import Store
-from gnomon.core.records import Cause, RunFilter, SkipReason, SkipRecord, SourceKind
+from gnomon.core.records import AuditRecord, Cause, RunFilter, SkipReason, SkipRecord, SourceKind
 from gnomon.core.states import ACTIVE, FINAL, State
 from gnomon.stores import open_store
 from gnomon.stores.schema_sqlite import create
@@ -85,6 +85,10 @@ LISTS: dict[str, Callable[[Any, str | None], Any]] = {
         SkipFilter(schedule_id="a:default", reasons=(SkipReason.PAUSED,), until=at(99), **WORDS), 1, c
     ),
     "audit": lambda r, c: r.audit_page(AuditFilter(), 1, c),
+    "audit of somebody": lambda r, c: r.audit_page(AuditFilter(actor="cli:a", since=at(-9)), 1, c),
+    "audit of a group": lambda r, c: r.audit_page(AuditFilter(actor="cli", until=at(99), **WORDS), 1, c),
+    "audit of kinds": lambda r, c: r.audit_page(AuditFilter(actions=("job.save", "run.start")), 1, c),
+    "audit of an object": lambda r, c: r.audit_page(AuditFilter(object="a", actions=("job", "run.start")), 1, c),
 }
 FAR = (NOW - timedelta(days=60), NOW + timedelta(days=60))
 SUMMARIES: dict[str, Callable[[Any], Any]] = {
@@ -123,6 +127,7 @@ def store() -> Iterator[Store]:
         ],
     )
     put_runs(made, *[run(f"x{n}", n, job_id="b", flow_id=f"{n}", cause=Cause.DOWNSTREAM) for n in range(4)])
+    made.write(lambda tx: tx.add_audit([AuditRecord(at(n), "cli:a", "job.save", "a") for n in range(4)]))
     yield made
     made.close()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, not_, or_, select, tuple_
 
 from gnomon.core.filters import AuditFilter
 from gnomon.core.records import AuditRecord, Page
@@ -15,77 +15,59 @@ from gnomon.core.values import from_micros, to_micros
 from .paging import Key, Stream, next_cursor, scope_of, start_of, walk
 from .schema import audit
 from .session import Row, Session, Statement, WriteSession, given, insert_new, listed, within
-from .text_conditions import has_word, word_values
+from .text_conditions import actor_values, has_word, is_actor, word_values
 from .values import clean, micros, text, value
 
-_MOST_STREAMS = 24
-_MARKS = {"actor": (":", ";"), "action": (".", "/")}
-"""What ends the name of a group, and the sign that follows it."""
-_ORDER = (audit.c.at.desc(), audit.c.id.desc())
-_BY_ID = Statement(select(*audit.columns).where(within(audit.c.id, "ids")).order_by(*_ORDER))
-_FOLLOWING = {
-    name: Statement(select(func.min(audit.c[name])).where(audit.c[name] > given("low"), audit.c[name] < given("high")))
-    for name in ("actor", "action")
+_NEWEST = (audit.c.at.desc(), audit.c.id.desc())
+_BY_ID = Statement(select(*audit.columns).where(within(audit.c.id, "ids")).order_by(*_NEWEST))
+_NUMBER = re.compile(r"[0-9]+$")
+# A list in the order of one index: all changes, those to one object, of one actor, or of one kind.
+_SOURCES: Mapping[str, tuple[str, tuple[ColumnElement[bool], ...]]] = {
+    "all": ("ix_audit_at", ()),
+    "object": ("ix_audit_object", (audit.c.object == given("of"),)),
+    "actor": ("ix_audit_actor", (audit.c.actor == given("of"),)),
+    "action": ("ix_audit_action", (audit.c.action == given("of"),)),
 }
 
 
-def _word(name: str) -> ColumnElement[bool]:
+def _has_word(name: str) -> ColumnElement[bool]:
+    """Object, actor or action have the word in them."""
     return or_(*(has_word(column, name) for column in (audit.c.object, audit.c.actor, audit.c.action)))
 
 
-def _conditions(names: frozenset[str]) -> Iterator[ColumnElement[bool]]:
-    """What is asked of each change, beside what its index answers."""
-    for column in (audit.c.actor, audit.c.action):
-        wanted = sorted(name for name in names if _is(name, column.name))
-        if wanted:
-            yield or_(*(_within(column, name) for name in wanted))
-    yield from (_word(name) for name in sorted(names) if _is(name, "word"))
-    yield from (not_(_word(name)) for name in sorted(names) if _is(name, "not_word"))
-
-
-def _is(name: str, begin: str) -> bool:
-    """Whether it is BEGIN and a number."""
-    return name.startswith(begin) and name[len(begin) :].isdigit()
-
-
-def _within(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """The one called so, or all of that group (values from `_asked`)."""
-    return or_(column == given(name), and_(column > given(f"{name}_low"), column < given(f"{name}_high")))
-
-
-def _asked(column: str, names: Sequence[str]) -> dict[str, object]:
-    """The values of `_within`."""
-    values: dict[str, object] = {}
-    for number, name in enumerate(names):
-        low, high = _group(column, name) or (name, name)
-        values |= {f"{column}{number}": name, f"{column}{number}_low": low, f"{column}{number}_high": high}
-    return values
-
-
-def _group(column: str, name: str) -> tuple[str, str] | None:
-    """Between which names those of a group lie: `job.` and `job/`. None: it is a whole name."""
-    mark, behind = _MARKS[column]
-    return None if mark in name else (name + mark, name + behind)
+_CONDITIONS: Mapping[str, Callable[[str], ColumnElement[bool]]] = {
+    "actor": lambda name: is_actor(audit.c.actor),
+    "whole": lambda name: audit.c.action == given(name),
+    "action": lambda name: func.substr(audit.c.action, 1, func.length(given(name))) == given(name),
+    "object": lambda name: audit.c.object == given("object"),
+    "word": _has_word,
+    "not_word": lambda name: not_(_has_word(name)),
+}
 
 
 @lru_cache(maxsize=256)
-def _keys(of: str, names: frozenset[str], *, last: bool = False) -> Statement:
-    """Keys of the changes that match, from the index of `of`; `last`: the last key that may be looked at."""
-    query: Select[tuple[int, int]] = select(audit.c.at, audit.c.id).order_by(*_ORDER)
-    query = query.with_hint(audit, f"INDEXED BY ix_audit_{of}", "sqlite")
-    if of != "at":
-        query = query.where(audit.c[of] == given("named"))
-    if "since" in names:
+def _list(source: str, bounds: frozenset[str], rest: frozenset[str], *, last: bool = False) -> Statement:
+    """Keys of the changes that match; `last`: the key of the last one that may be looked at."""
+    index, conditions = _SOURCES[source]
+    query = select(audit.c.at, audit.c.id).with_hint(audit, f"INDEXED BY {index}", "sqlite").where(*conditions)
+    query = query.order_by(*_NEWEST)
+    if "since" in bounds:
         query = query.where(audit.c.at >= given("since"))
-    if "until" in names:
+    if "until" in bounds:
         query = query.where(audit.c.at < given("until"))
     for name, sign in (("after", "<"), ("upto", ">=")):
-        if f"{name}_at" in names:
+        if f"{name}_at" in bounds:
             key = tuple_(given(f"{name}_at"), given(f"{name}_id"))
             query = query.where(tuple_(audit.c.at, audit.c.id).op(sign, is_comparison=True)(key))
     if last:
         return Statement(query.limit(1).offset(given("skipped")))
-    return Statement(query.where(*_conditions(names)).limit(given("limit")))
+    numbered: dict[str, list[ColumnElement[bool]]] = {}
+    for name in sorted(rest - {"actor_kind"}):
+        kind = _NUMBER.sub("", name)
+        numbered.setdefault(kind, []).append(_CONDITIONS[kind](name))
+    actions = numbered.pop("action", []) + numbered.pop("whole", [])
+    query = query.where(*(condition for some in numbered.values() for condition in some))
+    return Statement((query.where(or_(*actions)) if actions else query).limit(given("limit")))
 
 
 def _record(row: Row) -> AuditRecord:
@@ -101,58 +83,49 @@ class AuditReads(Session):
 
     def audit_page(self, where: AuditFilter, limit: int = 50, cursor: str | None = None) -> Page[AuditRecord]:
         scope = scope_of("audit", where)
-        walked = walk(self._audit_streams(where), limit, start_of(cursor, scope, int, int))
+        sources, rest = _plan(where)
+        ends = {"since": micros(where.since), "until": micros(where.until)}
+        values = rest | {name: end for name, end in ends.items() if end is not None}
+        streams = [self._changes(source, values | {"of": of}, frozenset(rest)) for source, of in sources]
+        walked = walk(streams, limit, start_of(cursor, scope, int, int))
         rows = self.fetch(_BY_ID, ids=listed([key[1] for key in walked.keys])) if walked.keys else []
         return Page(tuple(map(_record, rows)), next_cursor(walked, scope), walked.partial)
 
-    def _audit_streams(self, where: AuditFilter) -> list[Stream]:
-        """From the index that answers most; several if it has several values."""
-        times = {"since": micros(where.since), "until": micros(where.until)}
-        bounds = {name: moment for name, moment in times.items() if moment is not None}
-        asked: dict[str, object] = dict(word_values(where.words) | word_values(where.not_words, "not_word"))
-        actors = [] if where.actor is None else [where.actor]
-        chosen: tuple[str, list[str]] | None = None if where.object is None else ("object", [where.object])
-        for column, names in (("actor", actors), ("action", list(where.actions))):
-            known = self._audit_names(column, names) if names and chosen is None else None
-            if known is not None:
-                chosen = column, known
-            else:
-                asked |= _asked(column, names)
-        of, values = chosen or ("at", [""])
-        return [self._audit_stream(of, name, bounds, asked) for name in values]
-
-    def _audit_names(self, column: str, names: Sequence[str]) -> list[str] | None:
-        """All that these names and groups stand for; None: too many to go through each of them."""
-        found: set[str] = set()
-        for name in names:
-            found.add(name)
-            group = _group(column, name)
-            if group is not None:
-                found.update(islice(self._audit_group(column, *group), _MOST_STREAMS + 1))
-        return sorted(found) if len(found) <= _MOST_STREAMS else None
-
-    def _audit_group(self, column: str, low: str, high: str) -> Iterator[str]:
-        while (row := self.first(_FOLLOWING[column], low=low, high=high)) is not None and row[0] is not None:
-            yield row[0]
-            low = row[0]
-
-    def _audit_stream(self, of: str, named: str, bounds: dict[str, int], asked: dict[str, object]) -> Stream:
-        fixed: dict[str, object] = {**bounds, **asked}
-
-        def placed(after: Key | None, upto: Key | None) -> dict[str, object]:
-            ends = (("after", after), ("upto", upto))
-            return {f"{n}_{part}": key[i] for n, key in ends if key is not None for i, part in enumerate(("at", "id"))}
+    def _changes(self, source: str, values: dict[str, object], rest: frozenset[str]) -> Stream:
+        def bounded(after: Key | None, upto: Key | None) -> tuple[frozenset[str], dict[str, object]]:
+            found: dict[str, object] = {name: values[name] for name in ("since", "until") if name in values}
+            for name, key in (("after", after), ("upto", upto)):
+                if key is not None:
+                    found |= {f"{name}_at": key[0], f"{name}_id": key[1]}
+            return frozenset(found), values | found
 
         def keys(after: Key | None, upto: Key | None, limit: int) -> Sequence[Key]:
-            values = fixed | placed(after, upto)
-            return self.fetch(_keys(of, frozenset(values)), named=named, limit=limit, **values)
+            bounds, given_values = bounded(after, upto)
+            return self.fetch(_list(source, bounds, rest), limit=limit, **given_values)
 
         def last(after: Key | None, skipped: int) -> Key | None:
-            values = {**bounds, **placed(after, None)}
-            return self.first(_keys(of, frozenset(values), last=True), named=named, skipped=skipped, **values)
+            bounds, given_values = bounded(after, None)
+            return self.first(_list(source, bounds, rest, last=True), skipped=skipped, **given_values)
 
-        every: Callable[[Key | None, int], Key | None] | None = last if asked else None
-        return Stream(keys, every)
+        return Stream(keys, last if rest else None)
+
+
+def _plan(where: AuditFilter) -> tuple[list[tuple[str, str | None]], dict[str, object]]:
+    """Which streams give the list, and what is asked of each entry. `job` means every `job.…`."""
+    actions = {f"whole{n}": one for n, one in enumerate(where.actions) if "." in one}
+    actions |= {f"action{n}": f"{one}." for n, one in enumerate(where.actions) if "." not in one}
+    rest: dict[str, object] = {**actions} | word_values(where.words) | word_values(where.not_words, "not_word")
+    if where.actor is not None:
+        rest |= actor_values(where.actor)
+    if where.object is not None:
+        return [("object", where.object)], rest
+    if where.actor is not None and ":" in where.actor:
+        return [("actor", where.actor)], {n: v for n, v in rest.items() if n not in ("actor", "actor_kind")}
+    if where.actions and all("." in one for one in where.actions):
+        return [("action", one) for one in dict.fromkeys(where.actions)], {
+            name: value for name, value in rest.items() if name not in actions
+        }
+    return [("all", None)], rest
 
 
 _ADD = insert_new(audit, ("id",), without=("id",))
