@@ -6,6 +6,7 @@ is another path.
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gnomon.core.errors import GnomonError, Problem
 
-from .callers import caller, session_cookie
+from .callers import bearer, caller, session_cookie
 from .problems import problem, status_of
 from .service import Service
 
@@ -24,6 +25,8 @@ OPEN = frozenset(
     {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("POST", "/api/v1/session")}
 )
 MOST_BYTES = 1 << 20
+_LENGTH = 20
+_AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:@/\[\]]+))(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -92,7 +95,8 @@ def _path(scope: Scope) -> str:
 def _check_host(headers: Headers, allowed: frozenset[str]) -> None:
     """A page of a stranger whose name was made to point here (DNS rebinding) asks under that name."""
     asked = headers.getlist("host")
-    if len(asked) == 1 and ("*" in allowed or host_name(asked[0]) in allowed):
+    name = host_name(asked[0]) if len(asked) == 1 else ""
+    if name and ("*" in allowed or name in allowed):
         return
     hint = "ask for 127.0.0.1, or add the name to `allowed_hosts` of gnomon.toml"
     said = asked[0][:80] if asked else "no name"
@@ -100,10 +104,9 @@ def _check_host(headers: Headers, allowed: frozenset[str]) -> None:
 
 
 def host_name(authority: str) -> str:
-    """`Example.org:8085` → `example.org`; `[::1]:8085` → `::1`."""
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0].lower()
-    return authority.partition(":")[0].lower()
+    """`Example.org:8085` → `example.org`; `[::1]:8085` → `::1`; "" is nobody's name."""
+    found = _AUTHORITY.fullmatch(authority)
+    return "" if found is None else (found[1] or found[2]).lower()
 
 
 def _check_origin(method: str, headers: Headers) -> None:
@@ -114,7 +117,7 @@ def _check_origin(method: str, headers: Headers) -> None:
     own = origin is not None and origin.partition("://")[2].lower() == headers.get("host", "").lower()
     foreign = (origin is not None and not own) or site not in (None, "same-origin", "none")
     unknown = origin is None and site is None and session_cookie(headers) is not None
-    if foreign or (unknown and not headers.get("authorization")):
+    if foreign or (unknown and bearer(headers) is None):
         raise Refusal(HTTPStatus.FORBIDDEN, "foreign_origin", "the request comes from a page of somebody else")
 
 
@@ -122,7 +125,10 @@ def _check_size(headers: Headers) -> None:
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
         raise Refusal(HTTPStatus.BAD_REQUEST, "bad_request", "Content-Length is not a number")
-    if int(length[:12]) > MOST_BYTES:
+    if "transfer-encoding" in headers and "content-length" in headers:
+        text = "Content-Length and Transfer-Encoding together: where the body ends is anybody's guess"
+        raise Refusal(HTTPStatus.BAD_REQUEST, "bad_request", text)
+    if len(length) > _LENGTH or int(length) > MOST_BYTES:
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"a body has at most {MOST_BYTES:,} bytes")
 
 

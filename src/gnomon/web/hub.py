@@ -32,7 +32,7 @@ class Hub:
     """The newest events of the feed, for everybody on this server's loop.
 
     `access` grows whenever followers have to be asked again who they are: when a token, user or session was changed,
-    and every ten seconds.
+    and every ten seconds. `streams`: how many are open on this server, those of output too.
     """
 
     def __init__(self, service: Service) -> None:
@@ -42,17 +42,20 @@ class Hub:
         self._seq = 0
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._entering = asyncio.Lock()
         self.followers = 0
+        self.streams = 0
         self.access = 0
 
     async def enter(self) -> int:
         """Somebody begins to follow; returns the place that is now."""
-        self.followers += 1
-        if self._task is None:
-            self._events.clear()
-            self._seq = await run_in_threadpool(newest_change, self._desk)
-            self._task = asyncio.create_task(self._look())
-        return self._seq
+        async with self._entering:  # one task looks, however many come at once
+            if self._task is None or self._task.done():
+                self._events.clear()
+                self._seq = await run_in_threadpool(newest_change, self._desk)
+                self._task = asyncio.create_task(self._look())
+            self.followers += 1
+            return self._seq
 
     def leave(self) -> None:
         """They stopped. The last one ends the looking."""

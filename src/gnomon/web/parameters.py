@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from gnomon.core.errors import Problem, UsageError
 
-_LONGEST = 80
+_LONGEST, _MOST = 80, 20
 
 
 def refuse_unknown(request: Request) -> None:
@@ -35,8 +35,10 @@ def refuse_unknown(request: Request) -> None:
         elif not known[name] and len(request.query_params.getlist(name)) > 1:
             text = f"{shown} is there several times, and means one thing"
             found.append(Problem("parameter_repeated", text, f"query.{shown}", "say it once"))
+        if len(found) == _MOST:  # each looks for what it is near to
+            break
     if found:
-        raise UsageError(*found[:20])
+        raise UsageError(*found)
 
 
 def _fields(of: Dependant) -> Iterator[tuple[str, bool]]:

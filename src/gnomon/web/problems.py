@@ -27,6 +27,9 @@ from gnomon.core.errors import (
 from gnomon.operations.views import problem_view
 
 logger = logging.getLogger("gnomon")
+MOST = 50
+"""So many mistakes of one request are told."""
+_LONGEST_KEY, _LONGEST_INSTANCE = 200, 500
 MEDIA_TYPE = "application/problem+json"
 _BY_KIND: tuple[tuple[type[GnomonError], HTTPStatus], ...] = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
@@ -67,7 +70,7 @@ def problem(
         "title": status.phrase,
         "status": int(status),
         "detail": first.message,
-        "instance": instance,
+        "instance": instance[:_LONGEST_INSTANCE],
         "code": first.code,
         "errors": [problem_view(p) for p in problems],
     }
@@ -100,7 +103,7 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = [_of_validation(one) for one in error.errors()]
+    found = [_of_validation(one) for one in error.errors()[:MOST]]
     status = HTTPStatus.BAD_REQUEST if found[0].code == "body_not_json" else HTTPStatus.UNPROCESSABLE_ENTITY
     return problem(status, found, request.url.path)
 
@@ -109,7 +112,7 @@ def _of_validation(error: Any) -> Problem:
     place, *keys = (str(part) for part in error["loc"])
     if error["type"] == "json_invalid":
         return Problem("body_not_json", f"the body is not JSON: {error['ctx']['error']}", "", "send a JSON document")
-    key = ".".join(keys) if place == "body" else ".".join((place, *keys))
+    key = (".".join(keys) if place == "body" else ".".join((place, *keys)))[:_LONGEST_KEY]
     code = {"missing": "missing_key", "extra_forbidden": "unknown_key"}.get(error["type"], "bad_value")
     return Problem(code, str(error["msg"]), key, "GET /api/v1/openapi.json says what is taken")
 

@@ -10,11 +10,16 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from .connections import Connection
+
 logger = logging.getLogger("gnomon")
+_HANDSHAKE_S = 10.0
 
 
 class WebServer:
@@ -56,25 +61,32 @@ class WebServer:
         for one in self._sockets:
             one.close()
 
+    async def _serve(self, server: uvicorn.Server) -> None:
+        if self._certificate is not None:  # who connects and says nothing may hold a descriptor for that long
+            loop: Any = asyncio.get_running_loop()
+            loop.create_server = partial(loop.create_server, ssl_handshake_timeout=_HANDSHAKE_S)
+        await server.serve(self._sockets)
+
     def _run(self) -> None:
         try:
             certificate, key = self._certificate or (None, None)
             config = uvicorn.Config(
                 self._make(),
                 loop="asyncio",
-                http="h11",
+                http=Connection,
                 ws="none",
                 lifespan="on",
                 log_config=None,
+                log_level="error",  # strangers could fill the log with what they send
                 access_log=False,
                 server_header=False,
                 date_header=True,
+                backlog=128,  # so many are taken in at once, before any of them can be refused
                 proxy_headers=bool(self._proxies),
                 forwarded_allow_ips=list(self._proxies),
                 timeout_graceful_shutdown=2,
                 timeout_keep_alive=30,
                 h11_max_incomplete_event_size=64 * 1024,
-                limit_concurrency=1000,
                 ssl_certfile=certificate,
                 ssl_keyfile=key,
             )
@@ -82,7 +94,7 @@ class WebServer:
             if self._stopping.is_set():
                 return
             self.started.set()
-            asyncio.run(self._server.serve(self._sockets))
+            asyncio.run(self._serve(self._server))
         except BaseException as error:
             self.failure = error
             logger.error("the web server ended: %s", error, exc_info=error)

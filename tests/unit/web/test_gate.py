@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import unquote
@@ -189,3 +190,55 @@ def test_the_first_page_says_what_to_do(world: World) -> None:
     answer = world.request("GET", "/", headers={"Host": "localhost:8085"})
     assert answer.headers["content-type"].startswith("text/html")
     assert "http://localhost:8085/api/v1/jobs" in answer.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:x@evil.example", "127.0.0.1@evil.example", "[::1]evil.example", "[::1"])
+def test_a_name_with_something_behind_it_is_another(world: World, host: str) -> None:
+    assert world.request("GET", "/healthz", headers={"Host": host}).status_code == 421
+
+
+def test_another_scheme_beside_a_cookie_excuses_nothing(world: World) -> None:
+    signed = world.request("POST", "/api/v1/session", json={"token": world.tokens[Role.ADMIN]})
+    cookie = {"Cookie": "a=b; " + signed.headers["set-cookie"].partition(";")[0] + "; c"}
+    for said in ("Basic YTpi", "Bearer", "Bearer ", "x"):
+        both = {**cookie, "Authorization": said}
+        assert world.request("POST", "/api/v1/jobs/none/pause", headers=both).json()["code"] == "foreign_origin", said
+        assert world.request("GET", "/api/v1/jobs", headers=both).status_code == 200, (
+            "a proxy's password is the proxy's"
+        )
+    both = {**cookie, "Authorization": "Bearer gnm_x", "Sec-Fetch-Site": "same-origin"}
+    assert world.request("GET", "/api/v1/jobs", headers=both).status_code == 401, "a token counts before a cookie"
+
+
+@pytest.mark.parametrize("cookie", ['gnomon_session="' + "\\" * 60_000 + '"', "gnomon_session=a;" * 4000, ";" * 60_000])
+def test_a_bad_cookie_costs_nothing(world: World, cookie: str) -> None:
+    begin = time.process_time()
+    assert world.request("GET", "/api/v1/jobs", headers={"Cookie": cookie}).status_code == 401
+    assert time.process_time() - begin < 1, "http.cookies takes 20 s"
+
+
+def test_two_ends_of_a_body_are_one_too_many(admin: Caller) -> None:
+    headers = {**admin.headers, "Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    answer = admin.world.request("POST", "/api/v1/jobs", content=b"{}", headers={**headers, "Content-Length": "2"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_a_length_is_read_as_a_whole(admin: Caller) -> None:
+    headers = {**admin.headers, "Content-Type": "application/json"}
+    for length in ("000000000000" + str(MOST_BYTES + 1), "9" * 400):
+        answer = admin.world.request(
+            "POST", "/api/v1/jobs", content=b"{}", headers={**headers, "Content-Length": length}
+        )
+        assert answer.status_code == 413, length
+
+
+def test_refusals_stay_small(admin: Caller) -> None:
+    long = admin.ask("POST", "/jobs/a/runs", {"k" * 900_000: 1})
+    assert (long.status_code, len(long.content) < 2000) == (422, True)
+    many = admin.ask("POST", "/jobs/a/runs", {f"k{n}": 1 for n in range(50_000)})
+    assert (many.status_code, len(many.content) < 20_000) == (422, True)
+    assert len(admin.ask("GET", "/" + "a" * 60_000).content) < 2000
+    begin = time.process_time()
+    words = admin.ask("GET", "/runs?" + "&".join(f"jo{n}=1" for n in range(5000)))
+    assert (words.status_code, len(words.json()["errors"])) == (422, 20)
+    assert time.process_time() - begin < 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -17,6 +19,7 @@ from gnomon.web.asking import Asked, needs, still_known
 from gnomon.web.hub import Hub, sse
 from gnomon.web.models.events import EXAMPLE_EVENT
 
+logger = logging.getLogger("gnomon")
 router = APIRouter(tags=["events"])
 MOST_STREAMS = 200
 _BEAT_S = 15.0
@@ -48,23 +51,46 @@ async def follow_events(
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
 ) -> StreamingResponse:
     """Follow along."""
-    hub: Hub = request.app.state.hub
-    if hub.followers >= MOST_STREAMS:
-        text = f"{MOST_STREAMS} streams are open already"
-        raise Unavailable(Problem("too_many_streams", text, hint="close some, or try again"))
+    hub = hub_with_room(request)
     place = after
     if place is None and last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         place = int(last_event_id)
-    return event_stream(_events(request, asked, hub, place))
+    return event_stream(hub, _events(request, asked, hub, place))
 
 
-def event_stream(events: AsyncIterator[bytes]) -> StreamingResponse:
+def hub_with_room(request: Request) -> Hub:
+    """The hub, if another stream may begin.
+
+    Raises:
+        Unavailable: `too_many_streams`.
+    """
+    hub: Hub = request.app.state.hub
+    if hub.streams >= MOST_STREAMS:
+        text = f"{MOST_STREAMS} streams are open already"
+        raise Unavailable(Problem("too_many_streams", text, hint="close some, or try again"))
+    return hub
+
+
+def event_stream(hub: Hub, events: AsyncGenerator[bytes]) -> StreamingResponse:
     """The answer that sends them; proxies are told not to collect it first."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_counted(hub, events), media_type="text/event-stream", headers=headers)
 
 
-async def _events(request: Request, asked: Asked, hub: Hub, place: int | None) -> AsyncIterator[bytes]:
+async def _counted(hub: Hub, events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Them, until something fails: whoever follows comes again, from where it was."""
+    hub.streams += 1
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield event
+    except GnomonError as error:
+        logger.info("a stream of events ended: %s", error)
+    finally:
+        hub.streams -= 1
+
+
+async def _events(request: Request, asked: Asked, hub: Hub, place: int | None) -> AsyncGenerator[bytes]:
     clock = asyncio.get_running_loop().time
     now = await hub.enter()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -16,7 +16,7 @@ from gnomon.web.answers import answers
 from gnomon.web.asking import Asked, needs
 from gnomon.web.hub import sse
 
-from .events import event_stream, known
+from .events import event_stream, hub_with_room, known
 from .runs import RunId
 
 router = APIRouter(tags=["runs"])
@@ -92,11 +92,12 @@ async def follow_run_log(
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
 ) -> StreamingResponse:
     """Follow along."""
+    hub = hub_with_room(request)
     run = await run_in_threadpool(show_run, asked.desk, run_id)
     number, begin = _place(last_event_id)
     if attempt is None or number == attempt:
         offset = begin if number is not None else offset
-    return event_stream(_output(request, asked, str(run["id"]), attempt, number, offset))
+    return event_stream(hub, _output(request, asked, str(run["id"]), attempt, number, offset))
 
 
 def _place(last: str | None) -> tuple[int | None, int]:
@@ -109,7 +110,7 @@ def _place(last: str | None) -> tuple[int | None, int]:
 
 async def _output(
     request: Request, asked: Asked, run_id: str, wanted: int | None, current: int | None, offset: int
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     clock = asyncio.get_running_loop().time
     checked = beat = clock()
     yield b"retry: 1000\n\n"
