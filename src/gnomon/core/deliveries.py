@@ -70,8 +70,10 @@ class Report:
 
 
 def after_try(report: Report, now: datetime) -> Delivery:
-    """The delivery after a try: delivered, to be tried later (delays double up to ten minutes), or given up. One that was
-    not tried stays as it is, until it is too old."""
+    """The delivery after a try: delivered, to be tried later (delays double up to ten minutes), or given up.
+
+    One that was not tried stays as it is, until it is too old.
+    """
     if not report.tried:
         old = now >= report.delivery.expires_at
         return replace(report.delivery, error=report.error, next_at=None) if old else report.delivery

@@ -41,7 +41,7 @@ class Snapshot:
 
 
 def is_job_file(name: str) -> bool:
-    """Whether a file's name makes it a job file: an extension we read, no dotfile, no editor's leftover, no settings."""
+    """Whether a file's name makes it a job file: a known extension, no dotfile, no editor's leftover, no settings."""
     if name.startswith((".", "#")) or name.endswith(("~", ".tmp", ".swp")) or name == "gnomon.toml":
         return False
     stem, dot, extension = name.rpartition(".")
