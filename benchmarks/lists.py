@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.lists_data import BEGIN, DAYS, END, JOBS, build
+from benchmarks._lists_data import BEGIN, DAYS, END, JOBS, build
 from gnomon.core.filters import AuditFilter, ConfigurationFilter, FlowFilter, SkipFilter
 from gnomon.engine.context import Context
 from gnomon.engine.settings import EngineSettings

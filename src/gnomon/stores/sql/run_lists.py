@@ -192,8 +192,8 @@ class RunLists(Session):
             sources = [(source, {"of_job": job}) for job in job_ids for source in _of_job(where, states)]
         else:
             versions = self._versions_of(where)
-            answered = {"configuration", "configuration_version"} if versions else set()
-            sources = versions or [(source, {}) for source in _of_all(states)]
+            answered = set() if versions is None else {"configuration", "configuration_version"}
+            sources = [(source, {}) for source in _of_all(states)] if versions is None else versions
         rest = {name: value for name, value in values.items() if name not in answered}
         if states is None or not (where.timed_out or _needs_states(states, [source for source, _ in sources])):
             rest.pop("states", None)
@@ -214,14 +214,14 @@ class RunLists(Session):
             return [row[0] for row in self.fetch(_JOBS_OF_TYPES, task_types=listed(where.task_types))], ""
         return None, ""
 
-    def _versions_of(self, where: RunFilter) -> list[tuple[str, dict[str, object]]]:
-        """A stream for each version of the configuration that is asked for."""
+    def _versions_of(self, where: RunFilter) -> list[tuple[str, dict[str, object]]] | None:
+        """A stream for each version of the configuration that is asked for; None: none is, or too many."""
         if where.configuration is None:
-            return []
+            return None
         name, version = where.configuration
         numbers = [(version,)] if version is not None else self.fetch(_VERSIONS, name=name)
-        if not 0 < len(numbers) <= MOST_STREAMS:
-            return []
+        if len(numbers) > MOST_STREAMS:
+            return None
         return [("configuration", {"of_name": name, "of_version": number}) for (number,) in numbers]
 
 
