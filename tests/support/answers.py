@@ -1,7 +1,8 @@
-"""Writes src/gnomon/remote/answers.py from the OpenAPI document: `python -m tests.support.answers`."""
+"""Writes src/gnomon/remote/answers*.py from the OpenAPI document: `python -m tests.support.answers`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ _HEAD = '''"""What a server answers: the objects of `--json`, as types. Made fro
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TYPES
 '''
 _SIMPLE = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
@@ -47,8 +48,8 @@ def python(schema: dict[str, Any]) -> str:
     return _SIMPLE.get(str(kind), "Any")
 
 
-def answered(document: dict[str, Any]) -> list[str]:
-    """Names of schemas that answers consist of, and of what is in them; pages stand for their items."""
+def answered(document: dict[str, Any], tags: Callable[[str], bool]) -> list[str]:
+    """Names of schemas that answers with such tags consist of; pages stand for their items."""
     schemas = document["components"]["schemas"]
     found: dict[str, None] = {}
 
@@ -69,22 +70,35 @@ def answered(document: dict[str, Any]) -> list[str]:
 
     for methods in document["paths"].values():
         for operation in methods.values():
-            walk([said for status, said in operation["responses"].items() if status.startswith("2")])
+            if tags(operation["tags"][0]):
+                walk([said for status, said in operation["responses"].items() if status.startswith("2")])
     return sorted(found)
 
 
-def text() -> str:
-    """The file as it is to be."""
+def texts() -> dict[Path, str]:
+    """The files as they are to be."""
     made = openapi()
-    parts = [_HEAD]
-    for name in answered(made):
+    sums, others = answered(made, lambda tag: tag == "summary"), answered(made, lambda tag: tag != "summary")
+    shared = sorted(set(sums) & set(others))
+    head = _HEAD + (f"\nfrom .answers import {', '.join(shared)}\n" if shared else "")
+    return {
+        FILE: _text(made, others, _HEAD),
+        FILE.with_name("answers_summary.py"): _text(made, [name for name in sums if name not in shared], head),
+    }
+
+
+def _text(made: dict[str, Any], names: list[str], head: str) -> str:
+    parts = []
+    for name in names:
         schema = made["components"]["schemas"][name]
         said = " ".join(str(schema.get("description", "")).split("\n\n")[0].split())
         lines = [f'class {name}(TypedDict):\n    """{said[:105]}"""\n']
         lines += [f"    {key}: {python(one)}" for key, one in schema["properties"].items()]
         parts.append("\n".join(lines) + "\n")
-    return "\n\n".join(parts)
+    typing = "Any, TypedDict" if any("Any" in part for part in parts) else "TypedDict"
+    return "\n\n".join([head.replace("TYPES", typing), *parts])
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), "utf-8")
+    for path, content in texts().items():
+        path.write_text(content, "utf-8")

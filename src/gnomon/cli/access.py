@@ -48,13 +48,11 @@ def create_token(
     ] = None,
 ) -> None:
     """Make a token and print it, this once. Who has a token of an author or admin runs code as the service's user."""
-    from gnomon.app import open_parts
     from gnomon.operations.tokens import create_token as create
 
     end = None if expires is None else _end(session, expires)
-    session.check()
-    with open_parts(session.settings) as parts:
-        made = cast(dict[str, Any], create(parts.desk(), name, role, user=user, expires_at=end))
+    with session.desk(new=True) as desk:
+        made = cast(dict[str, Any], create(desk, name, role, user=user, expires_at=end))
     if session.json:
         print_json(made)
         return
@@ -160,12 +158,10 @@ def create_user(
     role: RoleOption,
 ) -> None:
     """Make a user. `gnomon token create --user USER` gives them a token."""
-    from gnomon.app import open_parts
     from gnomon.operations.users import create_user as create
 
-    session.check()
-    with open_parts(session.settings) as parts:
-        _print_user(session, cast(dict[str, Any], create(parts.desk(), name, role)))
+    with session.desk(new=True) as desk:
+        _print_user(session, cast(dict[str, Any], create(desk, name, role)))
 
 
 @command(users, "list")

@@ -130,7 +130,7 @@ def _print(session: Session, incident: Any) -> None:
         print_table(columns, rows, flexible=("error",))
 
 
-@command(app, "test")
+@command(app, "test", machine=True)
 def test(
     session: Session,
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of a channel.", show_default=False)],

@@ -28,7 +28,7 @@ from . import (
     schedules,
     serving,
 )
-from .command import AsJson, Config, Db
+from .command import AsJson, Config, Db, Server, TokenFile
 from .session import Session
 
 
@@ -41,6 +41,8 @@ def _version(wanted: bool) -> None:
 def _root(
     ctx: typer.Context,
     db: Db = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     config: Config = None,
     as_json: AsJson = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
@@ -49,7 +51,7 @@ def _root(
 
     Exit codes: 0 done, 1 a job failed, 2 your mistake, 3 unavailable (try again), 70 a bug.
     """
-    ctx.obj = Session(db, config, as_json)
+    ctx.obj = Session(db, config, as_json, asked=server, token_file=token_file)
 
 
 @cache

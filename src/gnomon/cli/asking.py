@@ -20,16 +20,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from gnomon.operations.context import Desk
     from gnomon.operations.validate import Checked
-    from gnomon.operations.why import Explanation
 
 _ASK = "Ask"
 
 
 def register(app: typer.Typer) -> None:
     """Add the three."""
-    command(app, "validate", panel=_ASK)(validate)
+    command(app, "validate", panel=_ASK, machine=True)(validate)
     command(app, "next", panel=_ASK)(next_)
     command(app, "why", panel=_ASK, settings={"ignore_unknown_options": True})(why)
 
@@ -150,8 +148,10 @@ def why(
     ] = None,
 ) -> None:
     """Why a job ran, waits, or did not run: a verdict, and every gate the scheduler asked."""
+    from gnomon.operations.why import explain
+
     with session.desk() as desk:
-        answer = _explain(session, desk, what, time)
+        answer = explain(desk, what, time)
     if session.json:
         print_json(answer.view())
         return
@@ -161,22 +161,6 @@ def why(
     print_table(("", "gate", "evidence", f"at ({session.settings.timezone})"), rows, flexible=("gate", "evidence"))
     if answer.run_id:
         print(f"\nrun {answer.run_id}: `gnomon runs show` and `gnomon runs logs` tell more")
-
-
-def _explain(session: Session, desk: Desk, what: str, time: str | None) -> Explanation:
-    from gnomon.operations.why import job_zone, why, why_run
-
-    known = desk.store.read(lambda reader: reader.job(what)) is not None
-    if not known and time is None:
-        try:
-            return why_run(desk, what)
-        except NotFound:
-            return why(desk, what)  # raises, naming the nearest job
-    from gnomon.app import load_zone
-
-    zone = load_zone(job_zone(desk, what))
-    moment = None if time is None else session.moment(time, desk.clock.now(), zone)
-    return why(desk, what, moment)
 
 
 def _mark(passed: bool | None) -> Any:

@@ -122,7 +122,6 @@ def save(
     ] = None,
 ) -> None:
     """Make these arguments the configuration: a new version if they differ. Secrets are references: env:NAME."""
-    from gnomon.app import open_parts
     from gnomon.jobfiles.lint import doubts_about_secrets
     from gnomon.operations.configurations import save_configuration
 
@@ -133,9 +132,8 @@ def save(
     arguments = {**written, **_read_arguments(argument or ())}
     for place, code, what in doubts_about_secrets(arguments):
         print(f"warning: {'.'.join(map(str, place))}: {what} [{code}]", file=sys.stderr)
-    session.check()
-    with open_parts(session.settings) as parts:
-        saved = cast(dict[str, Any], save_configuration(parts.desk(), name, kind, arguments))
+    with session.desk(new=True) as desk:
+        saved = cast(dict[str, Any], save_configuration(desk, name, kind, arguments))
     if session.json:
         print_json(saved)
     else:

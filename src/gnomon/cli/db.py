@@ -16,7 +16,7 @@ from .session import Session
 app = group("The database: where it is, backing it up, restoring, checking, and bringing it up to date.")
 
 
-@command(app, "path")
+@command(app, "path", machine=True)
 def path(session: Session) -> None:
     """Where the database is."""
     place = session.database
@@ -28,7 +28,7 @@ def path(session: Session) -> None:
         print(place or session.settings.db)
 
 
-@command(app, "upgrade")
+@command(app, "upgrade", machine=True)
 def upgrade(session: Session) -> None:
     """Bring the schema up to date, making the database if there is none. Back it up before."""
     from gnomon.app import open_parts, schema_versions
@@ -45,7 +45,7 @@ def upgrade(session: Session) -> None:
         print(f"{place}: schema {before or 'none'} → {after}")
 
 
-@command(app, "backup")
+@command(app, "backup", machine=True)
 def backup(
     session: Session,
     dest: Annotated[str, typer.Argument(metavar="DEST", help="A directory to be made, or FILE.tar.gz.")],
@@ -66,7 +66,7 @@ def backup(
     print(f"{place}: the database of {made.at} ({made.bytes / 1e6:,.1f} MB, schema {made.schema}), {output}")
 
 
-@command(app, "restore")
+@command(app, "restore", machine=True)
 def restore(
     session: Session,
     file: Annotated[str, typer.Argument(metavar="FILE", help="What `gnomon db backup` made, or a database.")],
@@ -108,7 +108,7 @@ def restore(
         session.tell(f"careful: {done.left} commands that the old database started still run, and nobody watches them")
 
 
-@command(app, "check")
+@command(app, "check", machine=True)
 def check(session: Session) -> int:
     """Whether the file is whole, and what is in it fits together. Exit 1 if not."""
     from gnomon.app.checking import check_database

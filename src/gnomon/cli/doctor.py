@@ -28,8 +28,8 @@ def doctor(session: Session) -> int:
     """Settings and where each comes from, and what is wrong with this machine. Exit 1 if something must be mended."""
     from gnomon.operations.doctor import settings_view
 
-    settings = settings_view(session.settings)
-    findings = list(_findings(session))
+    settings = settings_view(session.own)
+    findings = list(_findings(session) if session.server is None else _server_findings(session))
     good = all(finding.level != "fail" for finding in findings)
     if session.json:
         print_json({"ok": good, "settings": settings, "checks": [finding.view() for finding in findings]})
@@ -69,3 +69,27 @@ def _findings(session: Session) -> Iterator[Finding]:
     yield look.zone_finding(tzdata_versions())
     yield from look.alert_findings(settings, session.desk)
     yield from look.machine_findings(settings)
+
+
+def _server_findings(session: Session) -> Iterator[Finding]:
+    """What can be seen of a server from here: does it work, which gnomon is it, what may the token do?"""
+    from gnomon.core.version import __version__
+    from gnomon.operations.doctor import Finding, Level, from_error
+
+    try:
+        checks = session.client.get_health()["checks"]
+    except GnomonError as error:
+        yield from_error("server", error)
+        return
+    for check in checks:
+        yield Finding(check["name"], Level.OK if check["ok"] else Level.FAIL, check["message"])
+    try:
+        about, who = session.client.get_about(), session.client.get_session()
+    except GnomonError as error:
+        yield from_error("token", error)
+        return
+    same = about["version"] == __version__
+    text = f"gnomon {about['version']} on {about['database']}, times in {about['timezone']}"
+    hint = "" if same else f"this one is {__version__}: some things may not be understood"
+    yield Finding("server", Level.OK if same else Level.WARN, text, hint)
+    yield Finding("token", Level.OK, f"{who['name']}, {who['role']}")

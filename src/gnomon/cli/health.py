@@ -26,9 +26,6 @@ def register(app: typer.Typer) -> None:
 
 def health(
     session: Session,
-    server: Annotated[
-        str | None, typer.Option("--server", metavar="URL", help="Ask this scheduler instead of the database.")
-    ] = None,
     overdue: Annotated[
         str, typer.Option("--overdue", metavar="DURATION", help="How late a schedule may be decided.")
     ] = "60s",
@@ -37,14 +34,14 @@ def health(
     from gnomon.core.durations import parse_duration
 
     overdue_s = parse_duration(overdue)
-    settings = session.settings
+    server = session.server
     try:
         verdict = _ask(server) if server is not None else _look(session, overdue_s)
     except GnomonError as error:
         first = error.problems[0]
         verdict = _failed(session, "database" if server is None else "server", first.message)
     if session.json:
-        print_json({**verdict.view(), "db": settings.db} if server is None else verdict.view())
+        print_json({**verdict.view(), "db": session.settings.db} if server is None else verdict.view())
     else:
         print(plain(verdict.line))
     return 0 if verdict.ok else 1

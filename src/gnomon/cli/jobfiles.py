@@ -25,9 +25,10 @@ def add(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A job file; it is read once.", readable=False)],
 ) -> int:
     """Save the jobs of a file in the database: no file owns them, so they can be edited and deleted."""
-    from gnomon.app import open_parts, registries
+    from gnomon.app import registries
     from gnomon.core.records import Source, SourceKind
-    from gnomon.operations.jobs import save_job
+    from gnomon.jobfiles.writing import job_to_mapping
+    from gnomon.operations.jobs import define_job, save_job
     from gnomon.operations.validate import check_path
 
     from .failures import report_problems
@@ -39,21 +40,25 @@ def add(
     if checked.problems:
         report_problems(checked.problems, session.json)
         return 2
-    with open_parts(session.settings) as parts:
-        desk = parts.desk()
-        print_changed(session, [save_job(desk, one, Source(SourceKind.REST)) for one in checked.jobs], "saved")
+    with session.desk(new=True) as desk:
+        if session.server is None:
+            saved = [save_job(desk, one, Source(SourceKind.REST)) for one in checked.jobs]
+        else:
+            saved = [define_job(desk, job_to_mapping(one, desk.kinds)) for one in checked.jobs]
+        print_changed(session, saved, "saved")
     return 0
 
 
 def files(session: Session) -> int:
     """Job files as the scheduler last saw them, and what is wrong with them."""
+    from gnomon.operations.files import guard as guard_of
     from gnomon.operations.files import list_files
 
     if nothing_yet(session):
         return 0
     with session.desk() as desk:
         found = [cast(dict[str, Any], item) for item in list_files(desk)]
-        guard = desk.store.read(lambda reader: reader.setting("files.guard"))
+        guard = guard_of(desk)
     if guard is not None:
         session.tell(guard)
     if session.json:

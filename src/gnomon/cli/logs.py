@@ -17,7 +17,7 @@ from .sanitising import RESET, colours_only, held_back
 from .session import Session
 
 if TYPE_CHECKING:
-    from gnomon.operations.context import Desk
+    from gnomon.operations.context import Desk, Elsewhere
 
 _ENDED = ("succeeded", "failed", "cancelled", "skipped")
 _LOOK_S = 0.1
@@ -110,7 +110,7 @@ def follow_run(
     attempt: int | None = None,
     *,
     from_first: bool = False,
-    changed: Callable[[dict[str, Any]], None] = lambda run: None,
+    changed: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Print what a run prints, from its newest attempt on (or only of one), until it is over; returns it.
 
@@ -120,6 +120,8 @@ def follow_run(
     """
     from gnomon.operations.runs import show_run
 
+    if desk.elsewhere is not None:
+        return _follow_there(desk.elsewhere, run_id, out, attempt, from_first, changed)
     version: int | None = None
     run: dict[str, Any] = {}
     number, offset = attempt or 0, 0
@@ -129,7 +131,8 @@ def follow_run(
             fresh = cast(dict[str, Any], show_run(desk, run_id))
             if fresh != run:
                 run = fresh
-                changed(run)
+                if changed is not None:
+                    changed(run)
             version = now
         live = [a["number"] for a in run["attempts"]]
         if attempt is not None and run["state"] in _ENDED and attempt not in live:
@@ -147,6 +150,26 @@ def follow_run(
                 out.end()
             return run
         threading.Event().wait(_LOOK_S)
+
+
+def _follow_there(
+    elsewhere: Elsewhere,
+    run_id: str,
+    out: Printer | None,
+    attempt: int | None,
+    from_first: bool,
+    changed: Callable[[dict[str, Any]], None] | None,
+) -> dict[str, Any]:
+    """The same, of a server."""
+    from gnomon.remote import following
+    from gnomon.remote.desk import Server
+
+    assert isinstance(elsewhere, Server)
+    write = None if out is None else out.write
+    run = following.follow_run(elsewhere.client, run_id, write, attempt, from_first=from_first, changed=changed)
+    if out is not None:
+        out.end()
+    return run
 
 
 def _over(run: dict[str, Any], attempt: int) -> bool:

@@ -50,6 +50,7 @@ def run(
     """Run a whole file as a pipeline to its end, without a scheduler; or one job, now. Exit 1 if one failed."""
     path = Path(what)
     if os.path.isfile(path):
+        session.refuse_server("a file is run on the machine where it lies")
         if parameter:
             raise usage("parameters_of_file", "a file runs with the parameters it declares", hint="-p goes with a job")
         return _run_file(session, path)
@@ -145,7 +146,7 @@ def _print_result(session: Session, result: PipelineResult) -> None:
 
 
 def _run_job(session: Session, job_id: str, parameters: dict[str, str], wait: bool | None) -> int:
-    from gnomon.operations.nodes import living_nodes
+    from gnomon.operations.nodes import list_nodes
     from gnomon.operations.runs import start_run
 
     if session.missing:
@@ -155,9 +156,9 @@ def _run_job(session: Session, job_id: str, parameters: dict[str, str], wait: bo
         try:
             started = cast(dict[str, Any], start_run(desk, job_id, parameters))
         except NotFound as error:
-            text = f"{job_id!r} is neither a file nor a job of {session.database or session.settings.db}"
+            text = f"{job_id!r} is neither a file nor a job of {session.place}"
             raise NotFound(Problem("job_not_found", text, hint=error.problems[0].hint)) from None
-        alive = bool(living_nodes(desk))
+        alive = bool(list_nodes(desk))
         if not alive:
             session.tell(f"no scheduler runs on this database: {started['id']} waits until `gnomon serve` is started")
         if wait or (wait is None and alive):

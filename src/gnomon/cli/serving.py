@@ -31,7 +31,7 @@ class LogFormat(enum.StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add `serve`."""
-    command(app, "serve", panel="Run")(serve)
+    command(app, "serve", panel="Run", machine=True)(serve)
 
 
 def serve(

@@ -55,6 +55,7 @@ Seen: TypeAlias = "Callable[[JsonObject | None], None]"
 """Is given an object as it is right before a change of it; raises if the caller has not seen it so."""
 
 
+@anywhere
 def define_job(
     desk: Desk, document: Mapping[str, object], seen: Seen | None = None, *, new: bool = False
 ) -> JsonObject:
@@ -80,7 +81,6 @@ def define_job(
     return save_job(desk, job, Source(SourceKind.REST), check)
 
 
-@anywhere
 def save_job(desk: Desk, job: Job, source: Source, seen: Seen | None = None) -> JsonObject:
     """Add or change a job that no file owns.
 

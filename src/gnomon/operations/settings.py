@@ -188,6 +188,7 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "tls_certificate": _text,
     "tls_key": _text,
     "otlp_endpoint": _address,
+    "server": _address,
 }
 _DEFAULTS: Mapping[str, object] = {
     "jobs_dir": DEFAULT_JOBS_DIR,
@@ -207,6 +208,7 @@ _DEFAULTS: Mapping[str, object] = {
     "tls_certificate": None,
     "tls_key": None,
     "otlp_endpoint": None,
+    "server": None,
 }
 _ENVIRONMENT = {
     "GNOMON_DB": "db",
@@ -218,6 +220,7 @@ _ENVIRONMENT = {
     "GNOMON_HOST": "host",
     "GNOMON_PORT": "port",
     "GNOMON_OTLP_ENDPOINT": "otlp_endpoint",
+    "GNOMON_SERVER": "server",
 }
 
 

@@ -68,31 +68,6 @@ class BackfillFire(TypedDict):
     run_id: str | None
 
 
-class Bar(TypedDict):
-    """One run in a row of them."""
-
-    id: str
-    state: str
-    due_at: str
-    duration_s: float | None
-    lateness_s: float | None
-
-
-class Bucket(TypedDict):
-    """Runs due in a stretch of time, by state."""
-
-    at: str
-    counts: dict[str, int]
-
-
-class Capacity(TypedDict):
-    """Attempts that go on, and the slots of all living schedulers."""
-
-    running: int
-    capacity: int
-    nodes: int
-
-
 class Changed(TypedDict):
     """What is changed (of a dry run: would be), and what stays."""
 
@@ -131,13 +106,6 @@ class Confirmed(TypedDict):
     confirmed: bool
 
 
-class Count(TypedDict):
-    """How many runs match; `exact` false: at least so many."""
-
-    count: int
-    exact: bool
-
-
 class Deleted(TypedDict):
     """What was (or would be) deleted, and what stays."""
 
@@ -161,27 +129,6 @@ class Document(TypedDict):
     openapi: str
     info: dict[str, Any]
     paths: dict[str, Any]
-
-
-class ErrorGroup(TypedDict):
-    """Failures of one kind."""
-
-    signature: str
-    code: str | None
-    message: str | None
-    count: int
-    jobs: list[str]
-    first_due_at: str
-    last_due_at: str
-    run_id: str
-
-
-class Errors(TypedDict):
-    """Failures of a period by kind, most frequent first."""
-
-    groups: list[ErrorGroup]
-    failed: int
-    partial: bool
 
 
 class Fault(TypedDict):
@@ -310,23 +257,6 @@ class JobSource(TypedDict):
     path: str | None
 
 
-class JobSummaries(TypedDict):
-    """By the id of the job."""
-
-    jobs: dict[str, JobSummary]
-
-
-class JobSummary(TypedDict):
-    """The newest runs of a job, and how its last hundred went."""
-
-    bars: list[Bar]
-    p50_s: float | None
-    p95_s: float | None
-    succeeded: int
-    failed: int
-    success_rate: float | None
-
-
 class Kept(TypedDict):
     """Something that stays, and why."""
 
@@ -361,17 +291,6 @@ class Node(TypedDict):
     concurrency: int
     version: str
     leader: bool
-
-
-class OldestQueued(TypedDict):
-    """The queued run that waits longest."""
-
-    id: str
-    job_id: str
-    due_at: str
-    queued_at: str | None
-    waiting_for: str | None
-    age_s: float
 
 
 class Run(TypedDict):
@@ -481,47 +400,6 @@ class Skip(TypedDict):
     reason: str
     detail: str
     decided_at: str
-
-
-class StartDelay(TypedDict):
-    """How much later than due runs of a period started."""
-
-    p50_s: float | None
-    p95_s: float | None
-    max_s: float | None
-    count: int
-    sampled: bool
-
-
-class Strip(TypedDict):
-    """Runs by state over time."""
-
-    since: str
-    until: str
-    bucket_s: int
-    buckets: list[Bucket]
-    partial: bool
-
-
-class Success(TypedDict):
-    """How runs of a period ended."""
-
-    succeeded: int
-    failed: int
-    cancelled: int
-    skipped: int
-    rate: float | None
-
-
-class Summary(TypedDict):
-    """How things went in a period, and stand now."""
-
-    success: Success
-    start_delay: StartDelay
-    capacity: Capacity
-    oldest_queued: OldestQueued | None
-    strip: Strip
-    errors: Errors
 
 
 class TaskType(TypedDict):

@@ -52,6 +52,7 @@ class Client(Interface):
     ) -> None:
         self._address = Address.of(url, token, insecure=insecure)
         self._http = httpx.Client(timeout=timeout, verify=verify)
+        self._patience = httpx.Timeout(timeout, read=BEATS_S)
 
     @property
     def url(self) -> str:
@@ -115,8 +116,8 @@ class Client(Interface):
     @contextmanager
     def _stream(self, call: Call[None]) -> Iterator[Iterator[str]]:
         headers = {**self._address.headers(call, ""), "Accept": "text/event-stream"}
-        patience = httpx.Timeout(self._http.timeout, read=BEATS_S)
-        with self._http.stream(call.method, self.url + call.target, headers=headers, timeout=patience) as answer:
+        target, patience = self.url + call.target, self._patience
+        with self._http.stream(call.method, target, headers=headers, timeout=patience) as answer:
             if answer.status_code != 200:
                 _read(call, answer, answer.read(), self.url)
             yield answer.iter_lines()
@@ -136,6 +137,7 @@ class AsyncClient(Interface):
     ) -> None:
         self._address = Address.of(url, token, insecure=insecure)
         self._http = httpx.AsyncClient(timeout=timeout, verify=verify)
+        self._patience = httpx.Timeout(timeout, read=BEATS_S)
 
     @property
     def url(self) -> str:
@@ -197,8 +199,9 @@ class AsyncClient(Interface):
     @asynccontextmanager
     async def _stream(self, call: Call[None]) -> AsyncIterator[AsyncIterator[str]]:
         headers = {**self._address.headers(call, ""), "Accept": "text/event-stream"}
-        patience = httpx.Timeout(self._http.timeout, read=BEATS_S)
-        async with self._http.stream(call.method, self.url + call.target, headers=headers, timeout=patience) as answer:
+        async with self._http.stream(
+            call.method, self.url + call.target, headers=headers, timeout=self._patience
+        ) as answer:
             if answer.status_code != 200:
                 _read(call, answer, await answer.aread(), self.url)
             yield answer.aiter_lines()

@@ -12,7 +12,7 @@ import typer.main
 from gnomon.cli.application import make_app
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text("utf-8")
-SHARED = {"--db", "--config", "--json", "--help"}
+SHARED = {"--db", "--server", "--token-file", "--config", "--json", "--help"}
 
 
 def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], set[str]]]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gnomon.remote.answers import Changed, Deletion, Fires, Job, JobDefinition, JobSummaries, Skip, Why
+from gnomon.remote.answers import Changed, Deletion, Fires, Job, JobDefinition, Skip, Why
+from gnomon.remote.answers_summary import JobSummaries
 
 from .call import Call, Listed, When, Words, edit, get, listed, post, words
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gnomon.remote.answers import Backfill, Count, Deleted, Flow, FlowDetail, Run, RunIncident, Summary, Why
+from gnomon.remote.answers import Backfill, Deleted, Flow, FlowDetail, Run, RunIncident, Why
+from gnomon.remote.answers_summary import Count, Summary
 
 from .call import Answer, Call, Followed, Listed, When, Words, edit, get, listed, post, words
 
