@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from gnomon.core.records import Cause, RunRecord
 from gnomon.core.states import FINAL, State
 from gnomon.operations.filters import LANGUAGES
 from gnomon.stores import open_store
+from gnomon.stores.sql import paging
 from gnomon.system.clock import VirtualClock
 from gnomon.testing.stores.base import at, job, job_record, put_jobs, put_runs, run
 from gnomon.testing.stores.configurations import configuration, put
@@ -173,7 +175,26 @@ PLAUSIBLE = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@contextmanager
+def small_steps() -> Iterator[None]:
+    """A budget of ten entries a page, looked at in three steps."""
+    kept = paging._FEWEST, paging.walk.__kwdefaults__
+    paging._FEWEST, paging.walk.__kwdefaults__ = 1, {**kept[1], "stretches": (2, 3, 5)}
+    try:
+        yield
+    finally:
+        paging._FEWEST, paging.walk.__kwdefaults__ = kept
+
+
+@settings(max_examples=120, deadline=None)
+@given(where=PLAUSIBLE, limit=st.sampled_from([1, 3, 10]))
+def test_partial_pages_neither_lose_nor_repeat(store: Store, where: RunFilter, limit: int) -> None:
+    expected = [one for one in sorted(RUNS, key=lambda one: (one.due_at, one.id), reverse=True) if matches(one, where)]
+    with small_steps():
+        assert [one.id for one in every(store, "runs", where, limit)] == [one.id for one in expected]
+
+
+@settings(max_examples=200, deadline=None)
 @given(where=PLAUSIBLE, limit=st.sampled_from([1, 3, 10, 200]))
 def test_lists_are_what_a_look_at_each_run_gives(store: Store, where: RunFilter, limit: int) -> None:
     expected = [one for one in sorted(RUNS, key=lambda one: (one.due_at, one.id), reverse=True) if matches(one, where)]
