@@ -251,6 +251,8 @@ def test_the_server_may_be_a_setting(site: tuple[WebSite, str], gnomon: Any, mon
     assert {c["name"] for c in json.loads(out)["checks"]} >= {"server", "token", "leader"}
     assert gnomon("db", "path", server=False)[0] == 0, "what is of the machine is not asked of the server"
     assert gnomon("jobs", "list", "--db", str(place.db), server=False)[0] == 0, "an option counts more"
+    Path("own.yaml").write_text("job_id: own\ntask: {type: command, command: 'true'}\n")
+    assert gnomon("run", "own.yaml", server=False)[0] == 0, "a file is run here"
     for words, wrong in {
         ("jobs", "list", "--token-file", "nowhere"): "token_file_unreadable",
         ("jobs", "list", "--server", "ftp://x"): "setting_invalid",

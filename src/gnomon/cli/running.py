@@ -50,7 +50,7 @@ def run(
     """Run a whole file as a pipeline to its end, without a scheduler; or one job, now. Exit 1 if one failed."""
     path = Path(what)
     if os.path.isfile(path):
-        session.refuse_server("a file is run on the machine where it lies")
+        session.stay("a file is run on the machine where it lies")
         if parameter:
             raise usage("parameters_of_file", "a file runs with the parameters it declares", hint="-p goes with a job")
         return _run_file(session, path)

@@ -51,14 +51,20 @@ class Session:
         if self.asked is None:
             return
         if self.here:
-            self.refuse_server(f"`{command}` works on the machine it is said on")
+            self.stay(f"`{command}` works on the machine it is said on")
         if self.db is not None:
             raise usage("database_or_server", "both --db and --server are there", hint="say one of them")
 
-    def refuse_server(self, why: str) -> None:
-        """Refuse to ask a server, if one is to be asked."""
-        if self.server is not None:
+    def stay(self, why: str) -> None:
+        """This is for this machine, whatever server the environment names.
+
+        Raises:
+            UsageError: `--server` was said.
+        """
+        if self.asked is not None:
             raise usage("not_remote", f"{why}: it does not go with --server", hint="say it on the server's machine")
+        self.here = True
+        self.__dict__.pop("server", None)
 
     @cached_property
     def settings(self) -> Settings:
