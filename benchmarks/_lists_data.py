@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,10 @@ from gnomon.core.records import JobRecord, ScheduleRecord, Source, SourceKind
 from gnomon.core.rules import ScheduleSpec
 from gnomon.core.signatures import signature
 from gnomon.core.values import to_micros
+from gnomon.stores import open_store
 from gnomon.stores.sql.schema import attempts, audit, runs, skips, tallies
 from gnomon.stores.sql.tallies import SPANS
+from gnomon.system.clock import VirtualClock
 
 JOBS, DAYS = 100, 30
 END = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -215,3 +218,10 @@ def _audit(count: int) -> Iterator[dict[str, Any]]:
             "before": None,
             "after": '{"labels":{"team":"ops"}}',
         }
+
+
+if __name__ == "__main__":  # a process of its own: what it takes to fill does not count
+    target = Path(sys.argv[1])
+    made = open_store(target, VirtualClock(END))
+    build(made, target, int(sys.argv[2]))
+    made.close()
