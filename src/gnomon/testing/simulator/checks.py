@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gnomon.core.attempts import Ended, Outcome
 from gnomon.core.lifecycle import MOST_LOST
@@ -33,6 +33,7 @@ def _reachable() -> Mapping[State, frozenset[State]]:
 
 
 _REACHABLE = _reachable()
+_EVER = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 __all__ = ["Checks", "Violation"]
@@ -97,6 +98,8 @@ class Checks:
         runs = _all_runs(reader)
         self._look(reader)
         _demand(self.runs == {run.id: run for run in runs}, "the feed of changes left a run out")
+        kept, there = reader.ended_counts(*_EVER), Counter(run.state for run in runs if run.state in FINAL)
+        _demand(dict(kept) == dict(there), f"the kept counts of what is over are {kept}, there are {there}")
         for run in runs:
             if self.may_wait(run, now):
                 continue
