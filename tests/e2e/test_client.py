@@ -83,6 +83,15 @@ def test_errors_are_those_of_the_library(site: tuple[Fixed, str], client: Client
             list(nobody.list_jobs())
 
 
+def test_no_proxy_comes_between_this_machine_and_itself(site: tuple[Fixed, str], monkeypatch: Any) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with Client(site[1], site[0].token()) as near:
+        assert near.get_session()["role"] == "admin"
+
+
 def test_lists_page_by_themselves(client: Client) -> None:
     for number in range(5):
         client.put_job(f"page/{number}", {"task": TASK, "labels": {"of": "pages"}})
@@ -91,6 +100,7 @@ def test_lists_page_by_themselves(client: Client) -> None:
     first = listing.page()
     assert len(first.items) == 2
     assert [job["job_id"] for job in listing.page(first.next).items] == ["page/2", "page/3"]
+    assert len(listing.page(limit=4).items) == 4
     gone = client.delete_jobs(label="of=pages")
     assert len(gone["deleted"]) == 5
 

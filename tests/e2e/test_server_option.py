@@ -144,6 +144,13 @@ def test_what_asks(site: tuple[WebSite, str], gnomon: Any) -> None:
         assert normal(shown[1]) == normal(said[1]), text
 
 
+def test_a_list_that_is_longer_than_an_answer(gnomon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnomon.remote.table._AT_ONCE", 2)
+    here, there = (gnomon("jobs", "list", "--limit", "3", "--json", server=server) for server in (False, True))
+    assert [job["job_id"] for job in json.loads(there[1])] == ["after", "bad", "bytes"]
+    assert here == there, "and the same cursor to go on with"
+
+
 def test_what_changes(site: tuple[WebSite, str], gnomon: Any) -> None:
     """The same story twice, of two jobs: once on the database, once at the server."""
     place, _ = site

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,7 +23,12 @@ class Address:
     """A server. `url`: without a slash at its end."""
 
     url: str
-    token: str | None
+    token: str | None = field(repr=False)
+
+    @property
+    def near(self) -> bool:
+        """What is sent there stays on this machine: through no proxy either, whatever the environment names."""
+        return is_loopback(urlsplit(self.url).hostname or "")
 
     @classmethod
     def of(cls, url: str, token: str | None, *, insecure: bool = False) -> Address:

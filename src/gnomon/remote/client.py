@@ -51,7 +51,7 @@ class Client(Interface):
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._address = Address.of(url, token, insecure=insecure)
-        self._http = httpx.Client(timeout=timeout, verify=verify)
+        self._http = httpx.Client(timeout=timeout, verify=verify, trust_env=not self._address.near)
         self._patience = httpx.Timeout(timeout, read=BEATS_S)
 
     @property
@@ -136,7 +136,7 @@ class AsyncClient(Interface):
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._address = Address.of(url, token, insecure=insecure)
-        self._http = httpx.AsyncClient(timeout=timeout, verify=verify)
+        self._http = httpx.AsyncClient(timeout=timeout, verify=verify, trust_env=not self._address.near)
         self._patience = httpx.Timeout(timeout, read=BEATS_S)
 
     @property
@@ -213,9 +213,9 @@ class Listing(Generic[T]):
     def __init__(self, client: Client, listed: Listed[T]) -> None:
         self._client, self._listed = client, listed
 
-    def page(self, cursor: str | None = None) -> Page[T]:
-        """The part that begins at a cursor (`next` of the part before); None: the first."""
-        return self._client.send(self._listed.at(cursor))
+    def page(self, cursor: str | None = None, limit: int | None = None) -> Page[T]:
+        """The part that begins at a cursor (`next` of the part before; None: the first), of at most `limit`."""
+        return self._client.send(self._listed.at(cursor, limit))
 
     def __iter__(self) -> Iterator[T]:
         cursor: str | None = None
@@ -233,9 +233,9 @@ class AsyncListing(Generic[T]):
     def __init__(self, client: AsyncClient, listed: Listed[T]) -> None:
         self._client, self._listed = client, listed
 
-    async def page(self, cursor: str | None = None) -> Page[T]:
+    async def page(self, cursor: str | None = None, limit: int | None = None) -> Page[T]:
         """See `Listing.page`."""
-        return await self._client.send(self._listed.at(cursor))
+        return await self._client.send(self._listed.at(cursor, limit))
 
     async def __aiter__(self) -> AsyncIterator[T]:
         cursor: str | None = None
@@ -249,9 +249,9 @@ class AsyncListing(Generic[T]):
 
 
 def _again(call: Call[Any], error: Exception) -> bool:
-    """Whether a request may be sent once more: it never left, or twice does what once does."""
-    never_left = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-    return isinstance(error, httpx.TransportError) and (never_left or call.keyed or call.repeatable)
+    """Whether a request may be sent once more: its connection was lost, and it never left or may be done twice."""
+    lost = isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError))
+    return lost and (isinstance(error, httpx.ConnectError) or call.keyed or call.repeatable)
 
 
 def _read(call: Call[T], answer: httpx.Response, content: bytes, url: str) -> T:

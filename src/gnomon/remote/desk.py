@@ -19,6 +19,7 @@ from gnomon.operations.context import Desk
 from gnomon.system.clock import SystemClock, SystemEntropy
 
 from . import deleting as _deleting  # noqa: F401 (enters its own)
+from . import table_access as _access  # noqa: F401 (the same)
 from .client import Client
 from .table import ANSWERS
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
-from gnomon.core.errors import GnomonError, Problem, UsageError
+from gnomon.core.errors import Problem, UsageError
 from gnomon.core.states import FINAL
 
 from .client import Client
@@ -69,8 +69,8 @@ def wait(
 def _watch(client: Client, run_id: str, changed: Changed) -> None:
     try:
         wait(client, run_id, _over, changed)
-    except GnomonError:
-        return  # whoever writes the output meets the same, and says so
+    except Exception:
+        return  # whoever writes the output meets the same, and says so; or has left
 
 
 def _write_output(

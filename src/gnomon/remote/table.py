@@ -7,30 +7,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from gnomon.core.access import Role
 from gnomon.core.errors import NotFound, usage
-from gnomon.core.filters import AuditFilter, ConfigurationFilter, FlowFilter, JobFilter, RunFilter, ScheduleFilter
+from gnomon.core.filters import ConfigurationFilter, FlowFilter, JobFilter, RunFilter, ScheduleFilter
 from gnomon.core.records import Page, Source
 from gnomon.core.values import Json, JsonObject, parse_rfc3339
 from gnomon.operations import (
-    alerts,
-    audit,
     backfill,
     configurations,
     files,
     fires,
     flows,
     jobs,
-    nodes,
     runs,
     schedules,
     telling,
-    tokens,
-    users,
     why,
 )
 from gnomon.operations.context import Desk
-from gnomon.operations.filters import AUDIT, CONFIGURATIONS, FLOWS, JOBS, RUNS, SCHEDULES
+from gnomon.operations.filters import CONFIGURATIONS, FLOWS, JOBS, RUNS, SCHEDULES
 from gnomon.operations.gates import Gate
 
 from .calls.call import Call, as_json
@@ -40,6 +34,8 @@ from .client import Client, Listing
 P = ParamSpec("P")
 T = TypeVar("T")
 MOST_FIRES = 1000
+_AT_ONCE = 1000
+"""So many a server gives in one answer."""
 ANSWERS: dict[str, Callable[..., Any]] = {}
 
 
@@ -60,15 +56,23 @@ def plain(value: object) -> JsonObject:
     return cast(JsonObject, value)
 
 
-def _page(found: Listing[Any], cursor: str | None) -> Page[JsonObject]:
-    return cast(Page[JsonObject], found.page(cursor))
+def paged(found: Listing[Any], limit: int, cursor: str | None) -> Page[JsonObject]:
+    """A page of `limit`, in as many parts as the server wants."""
+    items: list[JsonObject] = []
+    while True:
+        part = found.page(cursor, min(limit - len(items), _AT_ONCE))
+        items += part.items
+        cursor = part.next
+        if cursor is None or part.partial or len(items) >= limit:
+            return Page(tuple(items), cursor, part.partial)
 
 
 def _at(text: str | None) -> datetime | None:
     return None if text is None else parse_rfc3339(text)
 
 
-def _all(found: Listing[Any]) -> list[JsonObject]:
+def every(found: Listing[Any]) -> list[JsonObject]:
+    """All of a list."""
     return cast(list[JsonObject], list(found))
 
 
@@ -77,7 +81,7 @@ def _all(found: Listing[Any]) -> list[JsonObject]:
 
 @answers(jobs.list_jobs)
 def _(client: Client, where: JobFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    return _page(client.list_jobs(q=JOBS.write(where), limit=limit), cursor)
+    return paged(client.list_jobs(q=JOBS.write(where)), limit, cursor)
 
 
 @answers(jobs.show_job)
@@ -102,7 +106,7 @@ def _(client: Client, job_id: str) -> JsonObject:
 
 @answers(schedules.list_schedules)
 def _(client: Client, where: ScheduleFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    return _page(client.list_schedules(q=SCHEDULES.write(where), limit=limit), cursor)
+    return paged(client.list_schedules(q=SCHEDULES.write(where)), limit, cursor)
 
 
 @answers(schedules.show_schedule)
@@ -148,7 +152,7 @@ def _(
 
 @answers(files.list_files)
 def _(client: Client) -> list[JsonObject]:
-    return _all(client.list_files(limit=1000))
+    return every(client.list_files(limit=_AT_ONCE))
 
 
 @answers(files.guard)
@@ -171,12 +175,12 @@ def _(
     client: Client, limit: int = 50, cursor: str | None = None, where: ConfigurationFilter | None = None
 ) -> Page[JsonObject]:
     text = None if where is None else CONFIGURATIONS.write(where)
-    return _page(client.list_configurations(q=text, limit=limit), cursor)
+    return paged(client.list_configurations(q=text), limit, cursor)
 
 
 @answers(configurations.unused_configurations)
 def _(client: Client) -> list[JsonObject]:
-    return _all(client.list_configurations(unused=True, limit=1000))
+    return every(client.list_configurations(unused=True, limit=_AT_ONCE))
 
 
 @answers(configurations.show_configuration)
@@ -188,7 +192,7 @@ def _(client: Client, name: str, version: int | None = None) -> JsonObject:
 
 @answers(configurations.configuration_history)
 def _(client: Client, name: str, limit: int = 50) -> list[JsonObject]:
-    return _all(client.list_configuration_versions(name, limit=limit))
+    return every(client.list_configuration_versions(name, limit=min(limit, _AT_ONCE)))
 
 
 @answers(configurations.save_configuration)
@@ -213,7 +217,7 @@ def _(client: Client, name: str, seen: object = None) -> None:
 
 @answers(runs.list_runs)
 def _(client: Client, where: RunFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    return _page(client.list_runs(q=RUNS.write(where), limit=limit), cursor)
+    return paged(client.list_runs(q=RUNS.write(where)), limit, cursor)
 
 
 @answers(runs.show_run)
@@ -255,12 +259,12 @@ def _(
 
 @answers(telling.alerts_of_run)
 def _(client: Client, run_id: str) -> list[JsonObject]:
-    return _all(client.list_run_incidents(run_id))
+    return every(client.list_run_incidents(run_id))
 
 
 @answers(flows.page_of_flows)
 def _(client: Client, where: FlowFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    return _page(client.list_flows(q=FLOWS.write(where), limit=limit), cursor)
+    return paged(client.list_flows(q=FLOWS.write(where)), limit, cursor)
 
 
 @answers(flows.show_flow)
@@ -315,100 +319,3 @@ def _(client: Client, job_id: str) -> str:
     job = client.get_job(job_id)
     own = job["definition"].get("timezone")
     return str(own or next((entry["timezone"] for entry in job["schedules"]), None) or client.get_about()["timezone"])
-
-
-# ---- who may come in, what went wrong --------------------------------------------------------------
-
-
-@answers(nodes.list_nodes)
-def _(client: Client) -> list[JsonObject]:
-    return _all(client.list_nodes())
-
-
-@answers(alerts.list_incidents)
-def _(
-    client: Client,
-    *,
-    is_open: bool | None = None,
-    job_id: str | None = None,
-    limit: int = 50,
-    cursor: str | None = None,
-) -> Page[JsonObject]:
-    return _page(client.list_incidents(open=is_open, job=job_id, limit=limit), cursor)
-
-
-@answers(alerts.show_incident)
-def _(client: Client, incident_id: str) -> JsonObject:
-    return plain(client.get_incident(incident_id))
-
-
-@answers(alerts.acknowledge_incident)
-def _(client: Client, incident_id: str) -> JsonObject:
-    return plain(client.acknowledge_incident(incident_id))
-
-
-@answers(tokens.create_token)
-def _(
-    client: Client, name: str, role: Role, *, user: str | None = None, expires_at: datetime | None = None
-) -> JsonObject:
-    return plain(client.create_token(name, cast(Any, str(role)), user=user, expires=expires_at))
-
-
-@answers(tokens.list_tokens)
-def _(client: Client, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    return _page(client.list_tokens(limit=limit), cursor)
-
-
-@answers(tokens.show_token)
-def _(client: Client, name: str) -> JsonObject:
-    return plain(client.get_token(name))
-
-
-@answers(tokens.revoke_token)
-def _(client: Client, name: str) -> JsonObject:
-    return plain(client.revoke_token(name))
-
-
-@answers(tokens.delete_token)
-def _(client: Client, name: str) -> None:
-    client.delete_token(name)
-
-
-@answers(users.create_user)
-def _(client: Client, name: str, role: Role) -> JsonObject:
-    return plain(client.create_user(name, cast(Any, str(role))))
-
-
-@answers(users.list_users)
-def _(client: Client, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    return _page(client.list_users(limit=limit), cursor)
-
-
-@answers(users.show_user)
-def _(client: Client, name: str) -> JsonObject:
-    return plain(client.get_user(name))
-
-
-@answers(users.set_role)
-def _(client: Client, name: str, role: Role) -> JsonObject:
-    return plain(client.change_user(name, role=cast(Any, str(role))))
-
-
-@answers(users.disable_user)
-def _(client: Client, name: str) -> JsonObject:
-    return plain(client.change_user(name, disabled=True))
-
-
-@answers(users.enable_user)
-def _(client: Client, name: str) -> JsonObject:
-    return plain(client.change_user(name, disabled=False))
-
-
-@answers(users.delete_user)
-def _(client: Client, name: str) -> None:
-    client.delete_user(name)
-
-
-@answers(audit.list_audit)
-def _(client: Client, where: AuditFilter, limit: int = 50, cursor: str | None = None) -> Page[JsonObject]:
-    return _page(client.list_audit(q=AUDIT.write(where), limit=limit), cursor)

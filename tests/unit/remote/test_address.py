@@ -22,6 +22,7 @@ def test_others_get_it_over_tls_or_on_demand(host: str, monkeypatch: pytest.Monk
     assert Address.of(f"http://{host}", "gnm_a", insecure=True).token == "gnm_a"
     assert Address.of(f"http://{host}", None).token is None
     monkeypatch.setenv("GNOMON_TOKEN", "gnm_b")
+    assert "gnm_" not in repr(Address.of(f"https://{host}", "gnm_a"))
     for kind in (Client, AsyncClient):
         with pytest.raises(UsageError):
             kind(f"http://{host}")

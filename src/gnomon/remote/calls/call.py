@@ -100,9 +100,10 @@ class Listed(Generic[T]):
 
     first: Call[Page[T]]
 
-    def at(self, cursor: str | None) -> Call[Page[T]]:
-        """The page that begins at a cursor; None: the first."""
-        return self.first if cursor is None else replace(self.first, query={**self.first.query, "cursor": cursor})
+    def at(self, cursor: str | None, limit: int | None = None) -> Call[Page[T]]:
+        """The page that begins at a cursor (None: the first), of at most `limit` (None: as was said)."""
+        said = {key: value for key, value in (("cursor", cursor), ("limit", limit)) if value is not None}
+        return replace(self.first, query={**self.first.query, **said})
 
 
 @dataclass(frozen=True, slots=True)
