@@ -92,7 +92,7 @@ class Language(Generic[F]):
     def _unknown(self, term: Term) -> UsageError:
         known = "known: " + ", ".join(self.names())
         near = difflib.get_close_matches(term.key[:100], self.names(), n=1)
-        hint = f"did you mean {near[0]}: ? {known}" if near else known
+        hint = f"did you mean {near[0]}? {known}" if near else known
         place = f" (at character {term.column})" if term.column else ""
         text = f"{self.kind} have no filter {term.key[:100]!r}{place}"
         return UsageError(Problem("filter_key_unknown", text, term.key[:100], hint, column=term.column or None))
