@@ -11,10 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
+from email.charset import BASE64, Charset
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.utils import format_datetime
+from typing import Any
 
 from gnomon.core.substitution import as_text
 from gnomon.core.values import Json, JsonObject
@@ -81,7 +83,15 @@ def _content(arguments: JsonObject) -> MIMEBase:
 def _text(text: str, kind: str) -> MIMEText:
     """Plain ASCII stays readable on the wire; everything else goes as base64, which changes nothing."""
     plain = re.fullmatch(r"(?:[\t -~]{0,900}\n)*[\t -~]{0,900}", text) is not None
-    return MIMEText(text, kind, "us-ascii" if plain else "utf-8", policy=_POLICY)
+    charset: Any = "us-ascii" if plain else _utf8()
+    return MIMEText(text, kind, charset, policy=_POLICY)
+
+
+def _utf8() -> Charset:
+    """UTF-8 in base64, whatever a library in this process has told `email.charset` of it."""
+    charset = Charset("utf-8")
+    charset.body_encoding = charset.header_encoding = BASE64
+    return charset
 
 
 def _encoded(text: str) -> str:

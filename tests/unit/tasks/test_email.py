@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import email.charset
 import email.policy
 import socket
 import ssl
@@ -395,3 +396,16 @@ def stop_shared() -> Iterator[None]:
     if _RUNNING:
         _RUNNING[0].__exit__(None, None, None)
         _RUNNING.clear()
+
+
+def test_what_a_library_says_of_utf8_in_general_is_no_matter(server: Server) -> None:
+    """apprise does so, in whatever process it is imported."""
+    before = email.charset.CHARSETS["utf-8"]
+    email.charset.add_charset("utf-8", email.charset.QP, email.charset.QP, "utf-8")
+    try:
+        perform(server.port, body="ü\r")
+    finally:
+        email.charset.CHARSETS["utf-8"] = before
+    message = server.box.message()
+    assert message["Content-Transfer-Encoding"] == "base64"
+    assert payload(message).decode() == "ü\r"
