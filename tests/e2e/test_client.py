@@ -105,6 +105,7 @@ def test_lists_page_by_themselves(client: Client) -> None:
     assert len(gone["deleted"]) == 5
 
 
+@pytest.mark.slow
 def test_a_lost_answer_does_nothing_twice(client: Client, site: tuple[Fixed, str]) -> None:
     client.put_job("once", {"task": TASK})
 
@@ -171,6 +172,7 @@ def text(events: Iterator[Event]) -> str:
     return "".join(event.data["text"] for event in events if event.kind == "output")
 
 
+@pytest.mark.slow
 def test_events_go_on_over_the_death_of_a_scheduler(site: tuple[Fixed, str], client: Client) -> None:
     place, url = site
     seen: dict[str, list[Event]] = {"sync": [], "async": []}
