@@ -88,7 +88,7 @@ def test_the_same_request_after_a_death_does_nothing_twice(tmp_path: Path) -> No
             if rng.random() < 0.7:
                 _start(url, token, "warm", answered)
             place.die_at(rng.choice(["before_commit", "after_commit"]))
-            _at_once([lambda u=url, k=key: _start(u, token, k, answered) for key in mine])  # type: ignore[misc]
+            _at_once([lambda u=url, k=key: _start(u, token, k, answered) for key in mine])
             place.buried()
             url = place.listening()
             for key in mine:  # to be sure, all of them, as a caller would
@@ -144,7 +144,7 @@ def test_two_servers_and_many_threads_make_one_run_of_a_key(tmp_path: Path) -> N
             assert ask.put("/jobs/a", json={"task": {"type": "command", "command": "true"}}).status_code == 200
         answered: dict[str, str] = {}
         for key in ("k1", "k2", "k3"):
-            calls = [lambda u=url, k=key: _start(u, token, k, answered) for url in urls for _ in range(8)]  # type: ignore[misc]
+            calls = [lambda u=url, k=key: _start(u, token, k, answered) for url in urls for _ in range(8)]
             _at_once(calls)
         assert len(set(answered.values())) == 3
         assert {row["id"] for row in place.rows("select id from runs")} == set(answered.values())

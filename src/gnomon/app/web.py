@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gnomon.core.errors import Problem, UsageError
 from gnomon.operations.context import Desk
 from gnomon.operations.settings import Settings
+from gnomon.operations.unclogging import Unclogged
 
 from .parts import Parts
 from .running import Running
@@ -35,10 +36,11 @@ class Web:
         self._parts, self._sockets = parts, sockets
         self._server: WebServer | None = None
         self._stopping = threading.Event()
-        self._template = parts.desk("web")
+        self.url = self._reached()  # now: a server that fails closes its sockets
+        desk = parts.desk("web")
+        self._template = replace(desk, store=Unclogged(desk.store, parts.clock))
 
-    @property
-    def url(self) -> str:
+    def _reached(self) -> str:
         """Where it is reached from this machine."""
         host, port = self._sockets[0].getsockname()[:2]
         named = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gnomon.core.access import Permission
 from gnomon.core.version import __version__
@@ -21,6 +23,8 @@ from .openapi import document
 from .rest import ROUTERS
 from .service import Service
 
+_CHANGES = 30
+"""So many of the 40 threads of the pool make changes at once."""
 _ABOUT = """
 Everything a person can do with `gnomon`, over HTTP.
 
@@ -69,12 +73,36 @@ def interface(service: Service) -> FastAPI:
 
 
 class _Watched:
-    """After a request that may have changed something, the scheduler looks at once."""
+    """After a request that may have changed something, the scheduler looks at once. Requests that change something
+    never have all threads: while the database stands still, others read on."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
+        self._changes = asyncio.Semaphore(_CHANGES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            self._service.changed()
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            whole = await _whole(receive)
+        except HTTPException as error:
+            await problems.of_http(error, scope["path"])(scope, receive, send)
+            return
+        async with self._changes:
+            await self._app(scope, whole, send)
+        self._service.changed()
+
+
+async def _whole(receive: Receive) -> Receive:
+    """The body, read to its end: who sends it slowly holds up nobody."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+    waiting = iter(messages)
+
+    async def again() -> Message:
+        message = next(waiting, None)
+        return message if message is not None else await receive()
+
+    return again

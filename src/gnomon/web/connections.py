@@ -104,6 +104,9 @@ class Connection(H11Protocol):
             self._unread = None
 
     def shutdown(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY or self._unread is not None:
+            self.drop()  # nothing was begun, or nobody reads what came of it
+            return
         try:
             super().shutdown()
         except h11.LocalProtocolError:  # it is broken already

@@ -18,14 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gnomon.core.errors import GnomonError, Problem
 
 from .callers import bearer, caller, session_cookie
-from .problems import problem, status_of
+from .problems import of_error, problem
 from .service import Service
 
 OPEN = frozenset(
     {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("POST", "/api/v1/session")}
 )
 MOST_BYTES = 1 << 20
-_LENGTH = 20
+_LENGTH, _LONGEST_ADDRESS = 20, 64
 _AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:@/\[\]]+))(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _CSP = (
@@ -63,7 +63,7 @@ class Gate:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        scope = {**scope, "path": _path(scope)}
+        scope = {**scope, "path": _path(scope), "client": _client(scope)}
         send = _with_headers(send)
         headers = Headers(scope=scope)
         try:
@@ -75,10 +75,11 @@ class Gate:
                 principal = await run_in_threadpool(caller, self._service, headers, _address(scope))
                 scope.setdefault("state", {})["principal"] = principal
         except Refusal as refusal:
-            await problem(refusal.status, [refusal.problem], scope["path"])(scope, receive, send)
+            ending = {"Connection": "close"} if refusal.status is HTTPStatus.BAD_REQUEST else None  # RFC 9112, 6.1
+            await problem(refusal.status, [refusal.problem], scope["path"], ending)(scope, receive, send)
             return
         except GnomonError as error:
-            await problem(status_of(error), list(error.problems), scope["path"])(scope, receive, send)
+            await of_error(error, scope["path"])(scope, receive, send)
             return
         await self._app(scope, _limited(receive), send)
 
@@ -166,6 +167,14 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return dressed
+
+
+def _client(scope: Scope) -> tuple[str, int] | None:
+    """Who asks; a proxy may pass on anything as an address."""
+    client = scope.get("client")
+    if client is None:
+        return None
+    return "".join(c if c.isprintable() else "?" for c in str(client[0])[:_LONGEST_ADDRESS]), int(client[1])
 
 
 def _address(scope: Scope) -> str | None:

@@ -11,6 +11,7 @@ from gnomon.core.errors import GnomonError
 from gnomon.operations.health import health
 
 from .answers import ok
+from .problems import outward
 from .service import Service
 
 router = APIRouter()
@@ -23,7 +24,9 @@ def healthz(request: Request) -> Response:
     try:
         verdict = health(service.desk("health", None), quiet_s=service.quiet_s())
     except GnomonError as error:
-        return ok({"ok": False, "line": f"unhealthy: {error.problems[0].message}"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return ok(
+            {"ok": False, "line": _said("unhealthy", error)}, HTTPStatus.SERVICE_UNAVAILABLE
+        )
     return ok(verdict.view(), HTTPStatus.OK if verdict.ok else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -34,7 +37,13 @@ def readyz(request: Request) -> Response:
     try:
         service.desk("health", None).store.read(lambda reader: reader.last_change())
     except GnomonError as error:
-        return ok({"ok": False, "line": f"not ready: {error.problems[0].message}"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return ok(
+            {"ok": False, "line": _said("not ready", error)}, HTTPStatus.SERVICE_UNAVAILABLE
+        )
     stopping = service.stopping.is_set()
     line = "stopping" if stopping else "ready"
     return ok({"ok": not stopping, "line": line}, HTTPStatus.SERVICE_UNAVAILABLE if stopping else HTTPStatus.OK)
+
+
+def _said(how: str, error: GnomonError) -> str:
+    return f"{how}: {outward(error.problems[0]).message}"

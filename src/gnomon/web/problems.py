@@ -47,6 +47,20 @@ _BY_STATUS = {
 }
 
 
+_OF_DATABASE = {
+    "database_locked": "the database is locked",
+    "database_read_only": "the database may only be read",
+    "database_io_error": "the database could not be read or written",
+    "database_cannot_open": "the database cannot be opened",
+    "database_corrupt": "the database is damaged",
+    "not_a_database": "the database is damaged",
+    "permission_denied": "the database may not be opened",
+    "disk_full": "there is no room for the database",
+    "out_of_memory": "there is no memory left",
+    "store_closed": "the service is ending",
+}
+
+
 class Refused(Exception):
     """An answer that ends a request: `status`, and the problems that say why."""
 
@@ -80,6 +94,22 @@ def problem(
     return JSONResponse(document, int(status), {**extra, **(headers or {})}, MEDIA_TYPE)
 
 
+def of_error(error: GnomonError, instance: str) -> JSONResponse:
+    """The problem document of an error of gnomon; what ails the database is told without where it lies."""
+    found = [outward(one) for one in error.problems]
+    status = status_of(error)
+    if found[0].code in _OF_DATABASE:
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        logger.debug("%s was refused: %s", instance, error)
+    return problem(status, found, instance)
+
+
+def outward(found: Problem) -> Problem:
+    """A problem as strangers may read it: without paths and what SQLite said."""
+    words = _OF_DATABASE.get(found.code)
+    return found if words is None else Problem(found.code, words, hint="try again; the log of the scheduler says more")
+
+
 def install(app: FastAPI) -> None:
     """Have `app` answer every error with a problem document."""
     app.add_exception_handler(GnomonError, _gnomon)
@@ -93,7 +123,7 @@ async def _gnomon(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, GnomonError)
     if isinstance(error, InvariantViolated):
         return await _unexpected(request, error)
-    return problem(status_of(error), list(error.problems), request.url.path)
+    return of_error(error, request.url.path)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -119,9 +149,14 @@ def _of_validation(error: Any) -> Problem:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    return of_http(error, request.url.path)
+
+
+def of_http(error: HTTPException, instance: str) -> JSONResponse:
+    """The problem document of a refusal of the framework."""
     status = HTTPStatus(error.status_code)
     code, message, hint = _BY_STATUS.get(error.status_code, ("request_refused", str(error.detail), ""))
-    return problem(status, [Problem(code, message, hint=hint)], request.url.path, dict(error.headers or {}))
+    return problem(status, [Problem(code, message, hint=hint)], instance, dict(error.headers or {}))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -97,4 +97,7 @@ class WebServer:
             asyncio.run(self._serve(self._server))
         except BaseException as error:
             self.failure = error
-            logger.error("the web server ended: %s", error, exc_info=error)
+            logger.error("the web server ended, the scheduler goes on: %s", error, exc_info=error)
+        finally:
+            for one in self._sockets:  # nobody waits for an answer that never comes
+                one.close()
