@@ -24,9 +24,7 @@ def healthz(request: Request) -> Response:
     try:
         verdict = health(service.desk("health", None), quiet_s=service.quiet_s())
     except GnomonError as error:
-        return ok(
-            {"ok": False, "line": _said("unhealthy", error)}, HTTPStatus.SERVICE_UNAVAILABLE
-        )
+        return ok({"ok": False, "line": _said("unhealthy", error)}, HTTPStatus.SERVICE_UNAVAILABLE)
     return ok(verdict.view(), HTTPStatus.OK if verdict.ok else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -37,9 +35,7 @@ def readyz(request: Request) -> Response:
     try:
         service.desk("health", None).store.read(lambda reader: reader.last_change())
     except GnomonError as error:
-        return ok(
-            {"ok": False, "line": _said("not ready", error)}, HTTPStatus.SERVICE_UNAVAILABLE
-        )
+        return ok({"ok": False, "line": _said("not ready", error)}, HTTPStatus.SERVICE_UNAVAILABLE)
     stopping = service.stopping.is_set()
     line = "stopping" if stopping else "ready"
     return ok({"ok": not stopping, "line": line}, HTTPStatus.SERVICE_UNAVAILABLE if stopping else HTTPStatus.OK)
