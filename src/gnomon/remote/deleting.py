@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from gnomon.core.errors import Conflict, Problem
+from gnomon.core.errors import Stale
 from gnomon.core.filters import JobFilter, RunFilter, ScheduleFilter
 from gnomon.operations import deleting
 from gnomon.operations.deleting import Deletion, Kept
@@ -15,6 +15,8 @@ from .client import Client
 from .table import answers
 
 _AT_ONCE = 1000
+_NEVER = '"none"'
+"""The entity tag of nothing: with it a server only says whether something may be deleted."""
 
 
 @answers(deleting.choose_jobs)
@@ -24,10 +26,10 @@ def _(client: Client, where: JobFilter) -> Deletion:
 
 @answers(deleting.named_jobs)
 def _(client: Client, job_ids: Iterable[str]) -> Deletion:
-    ids = list(job_ids)
+    ids = list(dict.fromkeys(job_ids))
     for job_id in ids:
-        client.get_job(job_id)
-    return _whole(_deletion(client.delete_jobs(ids=part, dry_run=True)) for part in _parts(ids))
+        _judge(lambda job_id=job_id: client.delete_job(job_id, if_match=_NEVER))  # type: ignore[misc]
+    return Deletion(ids)
 
 
 @answers(deleting.delete_jobs)
@@ -44,10 +46,10 @@ def _(client: Client, where: ScheduleFilter) -> Deletion:
 
 @answers(deleting.named_schedules)
 def _(client: Client, schedule_ids: Iterable[str]) -> Deletion:
-    ids = list(schedule_ids)
-    for schedule_id in ids:
-        client.get_schedule(schedule_id)
-    return _whole(_deletion(client.delete_schedules(ids=part, dry_run=True)) for part in _parts(ids))
+    ids = list(dict.fromkeys(client.get_schedule(schedule_id)["id"] for schedule_id in schedule_ids))
+    for one in ids:
+        _judge(lambda one=one: client.delete_schedule(one, if_match=_NEVER))  # type: ignore[misc]
+    return Deletion(ids)
 
 
 @answers(deleting.delete_schedules)
@@ -80,19 +82,16 @@ def _deletion(said: Any) -> Deletion:
     return Deletion(list(said["deleted"]), kept, said.get("runs", 0))
 
 
-def _whole(parts: Iterable[Deletion]) -> Deletion:
-    """Things that were named are deleted together, or none of them.
+def _judge(delete: Callable[[], object]) -> None:
+    """Whether something may be deleted, asked with a tag that it does not have.
 
     Raises:
-        Conflict: one must stay.
+        NotFound, Conflict: it is not there, or must stay.
     """
-    found = Deletion()
-    for part in parts:
-        found.deleted += part.deleted
-        found.kept += part.kept
-    if found.kept:
-        raise Conflict(*(Problem("not_deletable", f"{one.id}: {one.reason}") for one in found.kept))
-    return found
+    try:
+        delete()
+    except Stale:
+        return
 
 
 def _done(choice: Deletion, delete: Callable[[Sequence[str]], Any]) -> Deletion:
