@@ -126,12 +126,25 @@ def _serve(root: Path, *words: str, toml: str = "") -> subprocess.CompletedProce
         (["--port", "0"], 'tls_certificate = "no.pem"', {"tls_incomplete"}),
         (["--host", "192.0.2.1", "--port", "0"], 'trusted_proxies = ["10.0.0.1"]', {"admin_missing"}),
         (["--port", "70000"], "", {"setting_invalid"}),
+        (["--port", "0"], 'trusted_proxies = ["*"]', {"proxy_invalid"}),
+        (["--port", "0"], 'trusted_proxies = ["10.0.0.1", "0.0.0.0/0", "proxy.example"]', {"proxy_invalid"}),
+        (["--port", "0", "--host", "127.1"], "", {"unsafe_bind", "admin_missing"}),
     ],
 )
 def test_where_it_may_not_listen(tmp_path: Path, words: list[str], toml: str, codes: set[str]) -> None:
     done = _serve(tmp_path, *words, toml=toml)
     assert done.returncode == 2, done.stderr
     assert set(re.findall(r"\[([a-z_]+)\]", done.stderr)) == codes, done.stderr
+
+
+def test_a_state_directory_that_everybody_writes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "g.db.d").mkdir()
+    (tmp_path / "g.db.d").chmod(0o777)
+    (tmp_path / "other").write_text("x")
+    (tmp_path / "g.db.d" / "bootstrap-token").symlink_to(tmp_path / "other")
+    done = _serve(tmp_path, "--port", "0")
+    assert (done.returncode, "[directory_unsafe]" in done.stderr) == (2, True), done.stderr
+    assert (tmp_path / "other").read_text() == "x"
 
 
 def test_a_port_that_was_asked_for_is_that_or_nothing(place: WebSite, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import socket
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,7 +163,7 @@ def _check_reach(parts: Parts) -> None:
     from gnomon.operations.bootstrap import has_admin
 
     settings = parts.settings
-    problems = _certificate_problems(settings)
+    problems = [*_certificate_problems(settings), *_proxy_problems(settings.names("trusted_proxies"))]
     if not is_loopback(settings.text("host")):
         if not settings.secure and not settings.names("trusted_proxies"):
             hint = "set tls_certificate and tls_key, or name the TLS proxy in trusted_proxies; or listen on 127.0.0.1"
@@ -183,6 +184,24 @@ def _certificate_problems(settings: Settings) -> list[Problem]:
         return [Problem("tls_incomplete", f"{given[0]} needs {missing} beside it", missing, "give both, as PEM files")]
     lost = [name for name in given if not Path(settings.text(name)).is_file()]
     return [Problem("tls_file_missing", f"there is no file {settings.text(n)}", n, "a PEM file") for n in lost]
+
+
+def _proxy_problems(names: Iterable[str]) -> list[Problem]:
+    """A name would never match, and whoever trusts all addresses believes everybody."""
+    found = []
+    for name in names:
+        try:
+            everybody = ipaddress.ip_network(name, strict=False).prefixlen == 0
+        except ValueError:
+            everybody = name == "*"
+            if not everybody:
+                text = f"{name[:80]!r} is no address"
+                found.append(Problem("proxy_invalid", text, "trusted_proxies", "write 192.0.2.7 or 192.0.2.0/28"))
+        if everybody:
+            hint = "name the addresses of your proxies"
+            text = f"{name!r} trusts everybody: anyone could ask in the name of any address"
+            found.append(Problem("proxy_invalid", text, "trusted_proxies", hint))
+    return found
 
 
 def is_loopback(host: str) -> bool:

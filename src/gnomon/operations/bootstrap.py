@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from gnomon.core.access import BOOTSTRAP, Role, TokenRecord, TokenText, parse_token
-from gnomon.core.errors import GnomonError, Problem, Unavailable
+from gnomon.core.errors import GnomonError, Problem, Unavailable, UsageError
 from gnomon.core.ports import Reader, Transaction
 from gnomon.system.filelock import FileLock, LockTimeoutError
 
@@ -34,8 +34,12 @@ def bootstrap(desk: Desk, directory: Path) -> str | None:
 
     Raises:
         Unavailable: the database or the directory cannot be written.
+        UsageError: `directory_unsafe`.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_mode & stat.S_IWOTH:
+        text = f"{directory} may be written by everybody: they could put another token, or other output, in place"
+        raise UsageError(Problem("directory_unsafe", text, hint=f"chmod o-w {directory}"))
     lock = FileLock(directory / FILE)
     try:
         with lock.hold():

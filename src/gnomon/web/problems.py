@@ -41,6 +41,7 @@ _BY_KIND: tuple[tuple[type[GnomonError], HTTPStatus], ...] = (
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 _BY_STATUS = {
+    413: ("body_too_large", "the body is too large", "a body has at most 1 MiB"),
     400: ("bad_request", "the request cannot be read", ""),
     404: ("route_not_found", "there is nothing here", "GET /api/v1/openapi.json lists what there is"),
     405: ("method_not_allowed", "this address does not take that method", "the header Allow names those it takes"),

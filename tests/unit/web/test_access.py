@@ -24,6 +24,21 @@ def test_a_browser_signs_in_and_out(world: World, stranger: Caller) -> None:
     stranger.refused("POST", "/session", 422, "missing_key", {})
 
 
+def test_a_session_is_never_the_one_that_came(world: World, stranger: Caller) -> None:
+    chosen = {"Cookie": "gnomon_session=" + "0" * 52, "Sec-Fetch-Site": "same-origin"}
+    first = stranger.ask("POST", "/session", {"token": world.tokens[Role.VIEWER]}, chosen)
+    assert "0" * 52 not in first.headers["set-cookie"]
+    assert stranger.ask("GET", "/session", headers=chosen).status_code == 401
+    old = {"Cookie": first.headers["set-cookie"].partition(";")[0], "Sec-Fetch-Site": "same-origin"}
+    assert stranger.ask("GET", "/session", headers=old).status_code == 200
+    refused = stranger.ask("POST", "/session", {"token": "x"}, old)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+    assert stranger.ask("GET", "/session", headers=old).status_code == 200, "a mistake signs nobody out"
+    second = stranger.ask("POST", "/session", {"token": world.tokens[Role.ADMIN]}, old)
+    assert second.status_code == 201
+    assert stranger.ask("GET", "/session", headers=old).status_code == 401, "the one before is over"
+
+
 def test_tokens_are_made_used_and_revoked(world: World, admin: Caller) -> None:
     made = admin.post("/tokens", {"name": "grafana", "role": "viewer", "expires": "90d"}, 201)
     assert made["expires_at"] is not None

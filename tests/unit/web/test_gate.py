@@ -142,7 +142,7 @@ def test_bodies_are_json_and_not_large(admin: Caller) -> None:
 
     headers = {**admin.headers, "Content-Type": "application/json"}
     answer = admin.world.request("POST", "/api/v1/jobs", content=pieces(), headers=headers)
-    assert answer.status_code == 413, "a body that does not say its length is counted"
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large"), "its length is counted"
 
 
 def test_every_answer_is_guarded_against_browsers(admin: Caller) -> None:

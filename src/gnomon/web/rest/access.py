@@ -59,7 +59,10 @@ def sign_in(request: Request, body: SignIn) -> Response:
     service: Service = request.app.state.service
     desk = service.desk("rest", None if request.client is None else request.client.host)
     principal = access.authenticate(desk, body.token)
+    before = session_cookie(request.headers)
     secret, record = access.sign_in(desk, body.token)
+    if before is not None:  # the browser forgets it: it would stay good unseen
+        access.sign_out(desk, before)
     said = {"name": principal.name, "role": str(principal.role), "user": principal.user}
     answer = ok({**said, "expires_at": rfc3339(record.expires_at)}, HTTPStatus.CREATED)
     seconds = int((record.expires_at - record.created_at).total_seconds())
