@@ -7,7 +7,7 @@ slot. Its items are ordinary runs of the same job, in the same flow, under the j
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from . import lifecycle
@@ -17,6 +17,7 @@ from .keys import flow_key, key_parts
 from .lifecycle import SKIPPED_BY_HAND
 from .model import Job
 from .records import RunRecord
+from .replacing import replace
 from .states import RunEvent, State, advance
 from .values import Json, canonical_json
 

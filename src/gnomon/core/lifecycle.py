@@ -5,12 +5,12 @@ Every function takes a run and returns the run as it is afterwards; nothing else
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from .attempts import Ended, Failure, Outcome
 from .model import Backoff, Job, OnLost, Retry
 from .records import Cause, RunRecord
+from .replacing import replace
 from .states import RunEvent, State, advance
 
 SKIPPED_BY_HAND = "skipped_by_hand"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gnomon.core.attempts import Failure
@@ -13,6 +13,7 @@ from gnomon.core.keys import flow_key
 from gnomon.core.model import Overlap
 from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import Cause, JobRecord, RunRecord, ScheduleRecord
+from gnomon.core.replacing import replace
 from gnomon.core.states import State
 from gnomon.core.values import Json
 

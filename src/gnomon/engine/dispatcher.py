@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gnomon.core import lifecycle
@@ -13,6 +13,7 @@ from gnomon.core.errors import GnomonError, usage
 from gnomon.core.model import Job, Overlap, Rate
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord
+from gnomon.core.replacing import replace
 from gnomon.core.states import State
 
 from .acts import Acts

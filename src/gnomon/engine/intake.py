@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gnomon.core import lifecycle
@@ -12,6 +12,7 @@ from gnomon.core.attempts import Ended, Event, Heartbeat, Outcome, Started
 from gnomon.core.model import Job, OnLost, Task
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord
+from gnomon.core.replacing import replace
 from gnomon.core.states import FINAL, State
 
 from .acts import Acts, Line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gnomon.core import lifecycle
@@ -22,6 +22,7 @@ from gnomon.core.records import (
     SkipReason,
     SkipRecord,
 )
+from gnomon.core.replacing import replace
 from gnomon.core.states import State
 
 from .acts import Acts, Line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gnomon.core import lifecycle
@@ -12,6 +12,7 @@ from gnomon.core.flows import Verdict, judge, judge_window, newest_of
 from gnomon.core.model import Job
 from gnomon.core.ports import Transaction
 from gnomon.core.records import Cause, RunRecord
+from gnomon.core.replacing import replace
 from gnomon.core.states import FINAL, State
 
 from .acts import Acts, Line
