@@ -25,6 +25,8 @@ OPEN = frozenset(
     {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("POST", "/api/v1/session")}
 )
 MOST_BYTES = 1 << 20
+MOST_BYTES_OF_STRANGERS = 4096
+"""Reading a body costs time: nobody unknown has much of it."""
 _LENGTH, _LONGEST_ADDRESS = 20, 64
 _AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:@/\[\]]+))(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -69,7 +71,8 @@ class Gate:
         try:
             _check_host(headers, self._service.hosts)
             _check_origin(scope["method"], headers)
-            _check_size(headers)
+            most = MOST_BYTES_OF_STRANGERS if (scope["method"], scope["path"]) in OPEN else MOST_BYTES
+            _check_size(headers, most)
             _check_kind(scope["method"], headers)
             if (scope["method"], scope["path"]) not in OPEN:
                 principal = await run_in_threadpool(caller, self._service, headers, _address(scope))
@@ -81,7 +84,7 @@ class Gate:
         except GnomonError as error:
             await of_error(error, scope["path"])(scope, receive, send)
             return
-        await self._app(scope, _limited(receive), send)
+        await self._app(scope, _limited(receive, most), send)
 
 
 def _path(scope: Scope) -> str:
@@ -122,15 +125,15 @@ def _check_origin(method: str, headers: Headers) -> None:
         raise Refusal(HTTPStatus.FORBIDDEN, "foreign_origin", "the request comes from a page of somebody else")
 
 
-def _check_size(headers: Headers) -> None:
+def _check_size(headers: Headers, most: int) -> None:
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
         raise Refusal(HTTPStatus.BAD_REQUEST, "bad_request", "Content-Length is not a number")
     if "transfer-encoding" in headers and "content-length" in headers:
         text = "Content-Length and Transfer-Encoding together: where the body ends is anybody's guess"
         raise Refusal(HTTPStatus.BAD_REQUEST, "bad_request", text)
-    if len(length) > _LENGTH or int(length) > MOST_BYTES:
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"a body has at most {MOST_BYTES:,} bytes")
+    if len(length) > _LENGTH or int(length) > most:
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"a body has at most {most:,} bytes")
 
 
 def _check_kind(method: str, headers: Headers) -> None:
@@ -143,16 +146,16 @@ def _check_kind(method: str, headers: Headers) -> None:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json_type", f"{said} is not taken", hint)
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most: int) -> Receive:
     """The same for bodies that do not say their length."""
-    left = MOST_BYTES
+    left = most
 
     async def counted() -> Message:
         nonlocal left
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MOST_BYTES:,} bytes")
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {most:,} bytes")
         return message
 
     return counted

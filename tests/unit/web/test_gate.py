@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -242,3 +242,17 @@ def test_refusals_stay_small(admin: Caller) -> None:
     words = admin.ask("GET", "/runs?" + "&".join(f"jo{n}=1" for n in range(5000)))
     assert (words.status_code, len(words.json()["errors"])) == (422, 20)
     assert time.process_time() - begin < 2
+
+
+def test_strangers_send_little(world: World) -> None:
+    headers = {"Content-Type": "application/json"}
+    for length in ({}, {"Transfer-Encoding": "chunked"}):
+        content = b'{"token": "' + b"x" * 5000 + b'"}'
+        said = content if not length else _pieces(content)
+        answer = world.request("POST", "/api/v1/session", content=said, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), 500):
+        yield content[start : start + 500]
