@@ -149,10 +149,9 @@ def strip(desk: Desk, since: datetime, until: datetime, buckets: int = 96) -> Js
     for due, state in still_open[:MOST_OPEN]:
         _count(filled, int((due - first).total_seconds()) // width, state, 1)
     shown: list[Json] = []
-    at, number = first, 0
-    while at < until:
-        shown.append({"at": rfc3339(at), "counts": dict(sorted(filled.get(number, {}).items()))})
-        at, number = at + timedelta(seconds=width), number + 1
+    step = timedelta(seconds=width)
+    for number in range(-(-(until - first) // step)):
+        shown.append({"at": rfc3339(first + number * step), "counts": dict(sorted(filled.get(number, {}).items()))})
     return {
         "since": rfc3339(first),
         "until": rfc3339(until),

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gnomon.core.errors import GnomonError, Problem
 
 from .callers import bearer, caller, session_cookie
-from .problems import of_error, problem
+from .problems import of_error, problem, unexpected
 from .service import Service
 
 OPEN = frozenset(
@@ -66,8 +66,17 @@ class Gate:
                 await self._app(scope, receive, send)
             return
         scope = {**scope, "path": _path(scope), "client": _client(scope)}
-        send = _with_headers(send)
+        answer = send = _Answer(send)
         headers = Headers(scope=scope)
+        try:
+            await self._guarded(scope, headers, receive, send)
+        except Exception as error:
+            if answer.begun and not answer.complete:
+                raise  # the server cuts the connection: that is how the caller learns of it
+            if not answer.begun:
+                await unexpected(scope["method"], scope["path"], error)(scope, receive, send)
+
+    async def _guarded(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         try:
             _check_host(headers, self._service.hosts)
             _check_origin(scope["method"], headers)
@@ -161,15 +170,21 @@ def _limited(receive: Receive, most: int) -> Receive:
     return counted
 
 
-def _with_headers(send: Send) -> Send:
-    async def dressed(message: Message) -> None:
+class _Answer:
+    """Sends, with the headers that all answers have, and knows how far it came."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = self.complete = False
+
+    async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
-        await send(message)
-
-    return dressed
+        await self._send(message)
+        self.complete = message["type"] == "http.response.body" and not message.get("more_body")
 
 
 def _client(scope: Scope) -> tuple[str, int] | None:

@@ -97,6 +97,8 @@ def problem(
 
 def of_error(error: GnomonError, instance: str) -> JSONResponse:
     """The problem document of an error of gnomon; what ails the database is told without where it lies."""
+    if isinstance(error, InvariantViolated):
+        return unexpected("", instance, error)
     found = [outward(one) for one in error.problems]
     status = status_of(error)
     if found[0].code in _OF_DATABASE:
@@ -122,8 +124,6 @@ def install(app: FastAPI) -> None:
 
 async def _gnomon(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, GnomonError)
-    if isinstance(error, InvariantViolated):
-        return await _unexpected(request, error)
     return of_error(error, request.url.path)
 
 
@@ -161,7 +161,12 @@ def of_http(error: HTTPException, instance: str) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("%s %s failed: %s", request.method, request.url.path, error, exc_info=error)
+    return unexpected(request.method, request.url.path, error)
+
+
+def unexpected(method: str, instance: str, error: Exception) -> JSONResponse:
+    """A bug is told as one; its inside is for the log."""
+    logger.error("%s %s failed: %s", method, instance, error, exc_info=error)
     text = "something went wrong inside gnomon: this is a bug"
     hint = "the log of the scheduler names a file with the details: please report it"
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, [Problem("internal_error", text, hint=hint)], request.url.path)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, [Problem("internal_error", text, hint=hint)], instance)

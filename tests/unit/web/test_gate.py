@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
 from gnomon.core.access import Role
+from gnomon.core.errors import InvariantViolated, Problem, Unavailable
 from gnomon.web.gate import MOST_BYTES
 from tests.unit.web.calling import Caller, World
 
@@ -256,3 +257,33 @@ def test_strangers_send_little(world: World) -> None:
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(content), 500):
         yield content[start : start + 500]
+
+
+def test_a_store_that_fails_while_the_caller_is_looked_up_hides_its_inside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = Problem("store_statement", "the database /secret/gnomon.db refused SELECT")
+    away = Problem("database_io_error", "the database /secret/gnomon.db (disk I/O error)")
+    failures = [RuntimeError("secret inside"), InvariantViolated(wrong), Unavailable(away)]
+    for error, status in zip(failures, (500, 500, 503), strict=True):
+        monkeypatch.setattr("gnomon.operations.access.authenticate", _raising(error))
+        answer = world.request("GET", "/api/v1/jobs", headers={"Authorization": "Bearer x"})
+        assert answer.status_code == status
+        assert "secret" not in answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert ("retry-after" in answer.headers) is (status == 503)
+
+
+def test_health_does_not_tell_strangers_where_the_database_lies(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Unavailable(Problem("database_cannot_open", "the database /secret/gnomon.db (unable to open)"))
+    monkeypatch.setattr("gnomon.web.health.health", _raising(away))
+    answer = world.request("GET", "/healthz")
+    assert (answer.status_code, "secret" in answer.text) == (503, False)
+    assert "cannot be opened" in answer.text
+
+
+def _raising(error: Exception) -> Callable[..., object]:
+    def raising(*_: object, **__: object) -> object:
+        raise error
+
+    return raising

@@ -20,3 +20,8 @@ def test_the_first_page_in_one_answer(world: World, operator: Caller, viewer: Ca
     assert viewer.get("/summary/count?q=state:queued") == {"count": 1, "exact": True}
     viewer.refused("GET", "/summary?since=2026-01-02&until=2026-01-01", 422, "period_invalid")
     viewer.refused("GET", "/summary?buckets=0", 422, "bad_value")
+
+
+def test_the_ends_of_time_are_no_accident(admin: Caller) -> None:
+    for query in ("until=0001-01-01", "until=9999-12-31T23:59:59Z", "since=0001-01-01", "since=9999-12-31T23:59:59Z"):
+        assert admin.ask("GET", f"/summary?{query}").status_code in (200, 422), query

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -20,6 +20,7 @@ from .runs import Word, Words
 
 router = APIRouter(prefix="/summary", tags=["summary"])
 _PERIOD = timedelta(hours=16)
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 @router.get(
@@ -38,7 +39,7 @@ def get_summary(
     """The last 16 hours, unless a period is given."""
     desk = asked.desk
     end = moment(desk, until, "query.until") or desk.clock.now()
-    begin = moment(desk, since, "query.since") or end - _PERIOD
+    begin = moment(desk, since, "query.since") or max(end, _FIRST + _PERIOD) - _PERIOD
     return ok(summary.overview(desk, begin, end, buckets))
 
 
