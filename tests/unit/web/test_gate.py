@@ -287,3 +287,11 @@ def _raising(error: Exception) -> Callable[..., object]:
         raise error
 
     return raising
+
+
+def test_streams_of_both_kinds_count(world: World, viewer: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnomon.web.rest.events.MOST_STREAMS", 0)
+    world.job("a")
+    run = world.caller().post("/jobs/a/runs", None, 201)["id"]
+    for path in ("/events", f"/runs/{run}/log/events"):
+        viewer.refused("GET", path, 503, "too_many_streams")
