@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, MutableMapping
+from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
@@ -290,7 +291,7 @@ def _raising(error: Exception) -> Callable[..., object]:
 
 
 def test_streams_of_both_kinds_count(world: World, viewer: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gnomon.web.rest.events.MOST_STREAMS", 0)
+    monkeypatch.setattr(import_module("gnomon.web.rest.events"), "MOST_STREAMS", 0)
     world.job("a")
     run = world.caller().post("/jobs/a/runs", None, 201)["id"]
     for path in ("/events", f"/runs/{run}/log/events"):
