@@ -45,8 +45,9 @@ class CallLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Append to the log of the current call, up to its limit. What cannot be written is said once, elsewhere."""
         call = CURRENT.get()
-        if call is None or not call.log_path or call.room <= 0:
+        if call is None or not call.log_path or call.room <= 0 or getattr(record, "kept_for", None) is call:
             return
+        record.kept_for = call  # it comes here twice where all loggers lead to the root
         try:
             data = (self.format(record) + "\n").encode("utf-8", "backslashreplace")[: call.room]
         except Exception:
@@ -77,9 +78,10 @@ _CALL_LOG = CallLog()
 def keep_logs() -> None:
     """From now on, for the life of the process. It is never removed: whoever removes a handler while another thread
     walks through the list of them makes that thread miss the next one."""
-    root = logging.getLogger()
-    if _CALL_LOG not in root.handlers:
-        root.addHandler(_CALL_LOG)
+    for name in (None, "gnomon.call"):  # what ends here by itself is kept, even if "gnomon" leads nowhere (`propagate`)
+        logger = logging.getLogger(name)
+        if _CALL_LOG not in logger.handlers:
+            logger.addHandler(_CALL_LOG)
 
 
 def arguments(spec: AttemptSpec) -> tuple[list[Any], dict[str, Any]]:

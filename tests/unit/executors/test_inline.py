@@ -204,6 +204,18 @@ def test_what_is_adopted_is_lost_unless_it_runs_here(rig: Rig) -> None:
     assert (rig.sink.ended("a").token, rig.sink.ended("a").result) == (9, True)
 
 
+def test_why_a_call_failed_is_kept_wherever_the_application_lets_our_log_lead(rig: Rig, tmp_path: Path) -> None:
+    ours = logging.getLogger("gnomon")
+    before, ours.propagate = ours.propagate, False
+    try:
+        rig.run("f", boom)
+    finally:
+        ours.propagate = before
+    assert "LookupError: nothing there" in Logs(tmp_path).read("f", 1)[0].decode()
+    rig.run("g", boom)
+    assert Logs(tmp_path).read("g", 1)[0].decode().count("run g failed") == 1
+
+
 def test_what_calls_log_is_kept_each_its_own(rig: Rig, tmp_path: Path) -> None:
     logger = logging.getLogger("application")
 
