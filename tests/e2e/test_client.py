@@ -108,6 +108,7 @@ def test_lists_page_by_themselves(client: Client) -> None:
 @pytest.mark.slow
 def test_a_lost_answer_does_nothing_twice(client: Client, site: tuple[Fixed, str]) -> None:
     client.put_job("once", {"task": TASK})
+    client.put_job("then", {"task": TASK})
 
     def runs() -> int:
         return len(list(client.list_runs(job="once")))

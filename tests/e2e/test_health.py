@@ -39,6 +39,7 @@ def test_from_no_database_to_a_killed_scheduler(place: Site, capsys: pytest.Capt
     place.write("a.yaml", "job_id: a\nschedule: every 1s\ntask: {type: command, command: 'true'}\n")
     process = place.serve()
     until(lambda: ask(capsys)[0] == 0, "healthy")
+    until(lambda: place.rows("select 1 from schedules where due_at is not null"), "there is something to decide")
     capsys.readouterr()
     assert main(["health"]) == 0
     out = capsys.readouterr().out
