@@ -7,6 +7,8 @@ import json
 import os
 import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -51,14 +53,18 @@ class Follower:
             raise
 
 
-async def crowd(host: str, port: int, token: str, count: int, seconds: float) -> list[Follower]:
+@asynccontextmanager
+async def crowd(host: str, port: int, token: str, count: int) -> AsyncIterator[list[Follower]]:
+    """Followers who have all been greeted: they are told of everything from here on."""
     followers = [Follower() for _ in range(count)]
     tasks = [asyncio.create_task(one.follow(host, port, token)) for one in followers]
-    await asyncio.sleep(seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    return followers
+    try:
+        await asyncio.to_thread(until, lambda: all(one.learnt for one in followers), "everybody is greeted", 60)
+        yield followers
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.mark.slow
@@ -91,26 +97,25 @@ def _measure(
     settings = load_settings({"db": f"sqlite:///{place.db}"}, {}, search=False)
     made: dict[int, float] = {}
 
-    async def changes() -> None:
+    async def changes(followers: list[Follower]) -> float:
         with open_parts(settings) as parts:
             desk = parts.desk("test")
-            await asyncio.sleep(1.5)
-            nonlocal begin
-            begin = cpu_s(pid)
-            start = time.monotonic()
+            begin, start = cpu_s(pid), time.monotonic()
             for i in range(RATE * SECONDS):
-                await asyncio.sleep(max(0.0, start + i / RATE - time.monotonic()))
+                await asyncio.sleep(max(0.0, start + i / RATE - time.monotonic()))  # the rate is the test
                 await asyncio.to_thread(pause_job if i % 2 else resume_job, desk, "a")
                 made[desk.store.read(lambda r: r.last_change())] = time.time()
+            last = max(made)
+            told = "everybody was told of the last change"
+            await asyncio.to_thread(until, lambda: all(last in one.learnt for one in followers), told)
+            return cpu_s(pid) - begin
 
-    async def both() -> list[Follower]:
-        following = asyncio.create_task(crowd(host, port, token, clients, SECONDS + 4))
-        await changes()
-        return await following
+    async def both() -> tuple[float, list[Follower]]:
+        async with crowd(host, port, token, clients) as followers:
+            return await changes(followers), followers
 
-    begin = 0.0
-    followers = asyncio.run(both())
-    return cpu_s(pid) - begin, followers, made
+    spent, followers = asyncio.run(both())
+    return spent, followers, made
 
 
 @pytest.mark.slow
