@@ -25,7 +25,9 @@ IDLE_READERS = 8
 def connect(path: str, *, timeout_s: float, read_only: bool = False, cache_kib: int = 8192) -> sqlite3.Connection:
     """A connection that begins no transaction by itself. WAL must be set already (it stays with the file)."""
     where = f"file:{_uri(path)}?mode={'ro' if read_only else 'rw'}"
-    db = sqlite3.connect(where, timeout_s, 0, None, check_same_thread=False, cached_statements=256, uri=True)
+    db = sqlite3.connect(
+        where, timeout=timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256, uri=True
+    )
     db.execute("PRAGMA synchronous=FULL")
     db.execute(f"PRAGMA cache_size=-{cache_kib}")
     db.execute("PRAGMA temp_store=MEMORY")
