@@ -68,8 +68,9 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What is executed. `user` is None when there is nobody else to become; `secrets` must not get into the log."""
+    """What is executed: `argv`, for `program`. `user` is None where there is nobody else to become."""
 
+    program: str
     argv: Sequence[str]
     environment: Mapping[str, str]
     cwd: str | None
@@ -118,7 +119,8 @@ def invocation(spec: AttemptSpec, base: str, scope: str, inherited: Mapping[str,
     environment |= given | identity(spec, scope)
     environment["GNOMON_RESULT"] = base + (SAID if secrets else ".result") if user is None else "/dev/fd/3"
     cwd = arguments.get("cwd")
-    call = Invocation(argv if user is None else _becoming(user, argv), environment, _optional(cwd), text, user, secrets)
+    started = argv if user is None else _becoming(user, argv)
+    call = Invocation(argv[0], started, environment, _optional(cwd), text, user, secrets)
     for name, part in (("command", "".join(call.argv)), ("cwd", call.cwd or ""), *environment.items()):
         if "\0" in name + part:
             raise Refused("bad_arguments", f"the task holds a NUL byte, which no process can take, in {name!r:.80}")

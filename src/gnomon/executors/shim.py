@@ -4,9 +4,12 @@ POSIX sh only. What is not obvious in it:
 - `set -C` makes `>` open with O_EXCL: whoever makes the claim file first has the attempt.
 - its own stderr is the exit file. A shell reports a child killed by a signal there ("Killed"), which tells
   `exit 137` from signal 9; `$?` alone does not.
-- `(exec "$@")` never runs a builtin, so a command named `exit` can not end the shim.
+- `(exec "$@")` never runs a builtin, so a command named `exit` can not end the shim. Nothing is assigned before it:
+  a variable of that name in the command's environment would get the value.
 - it catches what is sent to its process group. Caught signals are default again in the child, ignored ones
   would stay ignored.
+- of a program that is nowhere, exec says "permission denied" (126) as soon as one directory of PATH may not be
+  entered: PATH is looked through once more, and 127 says that there is none.
 """
 
 from __future__ import annotations
@@ -27,35 +30,41 @@ from .capping import hold
 from .files import SAID
 from .invocation import Invocation
 
-SHIM = """\
+_LOOK = """\
+if [ $code = 126 ] && [ "${4#*/}" = "$4" ]; then
+  code=127 IFS=:
+  set -f
+  for place in $PATH; do [ ! -f "${place:-.}/$4" ] || code=126; done
+fi
+"""
+SHIM = f"""\
 set -C
 echo "$$ $1" >"$0.claim" || exit 125
 trap : HUP INT QUIT USR1 USR2 ALRM TERM
 exec 2>"$0.exit"
 ulimit -S -n "$3"
-if [ -n "$2" ]; then cd "$2" || { echo =cwd >&2; exit 125; }; fi
-shift 3
-(exec "$@" 2>&1)
+if [ -n "$2" ]; then cd "$2" || {{ echo =cwd >&2; exit 125; }}; fi
+(shift 4; exec "$@" 2>&1)
 code=$?
+{_LOOK}\
 echo "=$code" >&2
 exit $code
 """
-SIEVED = """\
+SIEVED = f"""\
 set -C
 echo "$$ $1" >"$0.claim" || exit 125
 trap '' HUP INT QUIT USR1 USR2 ALRM TERM
 exec 2>"$0.exit"
-"$4" -I -S -c "$5" "$6" <&4 >&5 2>/dev/null 3>&- 4<&- 5>&- 7>&- &
-sieve=$!
+"$5" -I -S -c "$6" "$7" <&4 >&5 2>/dev/null 3>&- 4<&- 5>&- 7>&- &
 trap : HUP INT QUIT USR1 USR2 ALRM TERM
 exec 4<&- 5>&- 6<&- 8<&-
 ulimit -S -n "$3"
-if [ -n "$2" ]; then cd "$2" || { echo =cwd >&2; exit 125; }; fi
-shift 6
-(exec "$@" 2>&1 7>&-)
+if [ -n "$2" ]; then cd "$2" || {{ echo =cwd >&2; exit 125; }}; fi
+(shift 7; exec "$@" 2>&1 7>&-)
 code=$?
+{_LOOK}\
 exec 1>&2 7>&-
-while kill -0 $sieve 2>/dev/null; do wait $sieve; done
+while kill -0 $! 2>/dev/null; do wait $!; done
 echo "=$code" >&2
 exit $code
 """
@@ -128,8 +137,7 @@ class Spawner:
                 stack.callback(os.close, result)
                 os.fchown(result, call.user.uid, -1)
                 inherited.append(result)
-            argv = ["sh", "-c", SHIM, base, self._identity, call.cwd or "", self._nofile, *call.argv]
-            return self._start(argv, call, dict(enumerate(inherited)))
+            return self._start(SHIM, base, [], call, dict(enumerate(inherited)))
 
     def _spawn_sieved(self, base: str, call: Invocation) -> Spawned:
         """The same with a pipe in place of the log, and a process at its other end that strikes the secrets out."""
@@ -154,18 +162,17 @@ class Spawner:
                 os.fchown(into, call.user.uid, -1)  # so that the command may reopen /dev/stderr
                 places[3] = kept(os.open(base + SAID, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 os.fchown(places[3], call.user.uid, -1)
-            sieve = [sys.executable, _SIEVE, _PACKAGE]
-            argv = ["sh", "-c", SIEVED, base, self._identity, call.cwd or "", self._nofile, *sieve, *call.argv]
-            return self._start(argv, call, places)
+            return self._start(SIEVED, base, [sys.executable, _SIEVE, _PACKAGE], call, places)
 
-    def _start(self, argv: list[str], call: Invocation, places: Mapping[int, int]) -> Spawned:
+    def _start(self, script: str, base: str, sieve: list[str], call: Invocation, places: Mapping[int, int]) -> Spawned:
+        words = [base, self._identity, call.cwd or "", self._nofile, call.program, *sieve, *call.argv]
         actions: list[tuple[int, int] | tuple[int, int, int]] = [
             (os.POSIX_SPAWN_DUP2, fd, place) for place, fd in places.items()
         ]
         actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in self._closing if fd not in places]
         pid = os.posix_spawn(
             self._shell,
-            argv,
+            ["sh", "-c", script, *words],
             call.environment,
             file_actions=actions,
             setsid=True,

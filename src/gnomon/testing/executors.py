@@ -150,6 +150,20 @@ class CommandExecutorSuite:
         assert end.error.code == error
         assert not end.never_started
 
+    def test_what_is_nowhere_is_not_found_whatever_path_holds(
+        self, executor: Executor, sink: Recorder, tmp_path: Path
+    ) -> None:
+        """execve(2) answers "permission denied" for a directory that may not be entered, and for one of that name."""
+        (tmp_path / "closed").mkdir(mode=0)
+        (tmp_path / "path" / "tool").mkdir(parents=True)
+        environment = {"PATH": f"{tmp_path / 'closed'}::{tmp_path / 'path'}:/usr/bin:/bin"}
+        executor.start([command("a", ["tool"], env=environment), command("b", ["true"], env=environment)])
+        assert (sink.ended("a").exit_code, sink.ended("b").exit_code) == (127, 0)
+        (tmp_path / "path" / "tool").rmdir()
+        (tmp_path / "path" / "tool").write_text("")
+        executor.start([command("c", ["tool"], env=environment)])
+        assert sink.ended("c").exit_code == 126
+
     @pytest.mark.parametrize(
         ("more", "error"),
         [({"cwd": "/no/such/directory"}, "bad_cwd"), ({"run_as": "no-such-user-here"}, "unknown_user")],

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 
 from gnomon.core.attempts import Adoption, Handle, Outcome
+from gnomon.core.values import Json
 from gnomon.executors import CommandExecutor, Logs, launcher
 from gnomon.executors.invocation import Source
 from gnomon.executors.processes import find
+from gnomon.executors.shim import SIEVED
 from gnomon.system.clock import SystemClock
 from gnomon.testing.executors import Recorder, command
 
@@ -114,6 +117,19 @@ def test_secrets_are_resolved_into_the_environment_only(
     sink.ended("a")
     assert log_of(tmp_path, "a").startswith(f"{len('secret')} ***\n")
     assert log_of(tmp_path, "a").count("***") == 1
+
+
+@pytest.mark.parametrize("secret", [{}, {"P": "env:X"}], ids=["plain", "sieved"])
+def test_the_shell_between_changes_no_variable_and_finds_what_the_command_finds(
+    executor: CommandExecutor, sink: Recorder, tmp_path: Path, secret: dict[str, Json]
+) -> None:
+    names = [*re.findall(r"\b([a-z]+)(?==| in )", SIEVED), "sieve"]
+    given: dict[str, Json] = dict.fromkeys(names, "as it was")
+    (tmp_path / "path" / "tool").mkdir(parents=True)
+    path: dict[str, Json] = {"PATH": f"{tmp_path / 'path'}:/usr/bin:/bin"}
+    executor.start([command("a", ["env"], env=given | secret), command("b", ["tool"], env=path | secret)])
+    assert (sink.ended("a").exit_code, sink.ended("b").exit_code) == (0, 127)
+    assert set(log_of(tmp_path, "a").splitlines()) >= {f"{name}=as it was" for name in names}
 
 
 def test_a_killed_shim_takes_the_command_with_it(executor: CommandExecutor, sink: Recorder, tmp_path: Path) -> None:
