@@ -60,6 +60,10 @@ bench: $(DEV)  ## every benchmark in benchmarks/
 		[ -f "$$file" ] || { echo "bench: no benchmarks yet"; break; }; \
 		name=$${file#benchmarks/}; echo "== $$file"; $(BIN)/python -m "benchmarks.$${name%.py}" $(ARGS) || exit 1; done
 
+.PHONY: soak
+soak: $(DEV)  ## faults at random over a real scheduler, judged by what the jobs wrote (ARGS="--minutes 60 --seed 1")
+	$(BIN)/python -m tests.chaos.soak $(ARGS)
+
 .PHONY: lock
 lock: $(DEV)  ## make requirements/*.txt anew (ARGS=--upgrade to move versions)
 	$(LOCK) --group dev -o requirements/dev.txt pyproject.toml $(ARGS)
