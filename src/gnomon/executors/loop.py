@@ -106,13 +106,14 @@ class Loop:
                 self._wake = -1
 
     def _turn(self) -> None:
-        for fd, _ in self._epoll.poll(self._patience(), 256):
+        found = [(fd, self._fds.get(fd)) for fd, _ in self._epoll.poll(self._patience(), 256)]
+        for fd, call in found:
             if fd == self._wake:
                 with self._lock, contextlib.suppress(BlockingIOError):
                     os.eventfd_read(self._wake)
                     self._signalled = False
-            else:
-                self._make(self._fds.get(fd))
+            elif self._fds.get(fd) is call:  # else a call before this one has closed it, and the number is another's
+                self._make(call)
         for _ in range(len(self._calls)):
             self._make(self._calls.popleft())
         now = self._clock.monotonic()

@@ -106,6 +106,9 @@ def give(kind):
     for _ in range(500): deep = [deep]
     return {"set": {1}, "nan": float("nan"), "self": Thing, "deep": deep, "half": "\\ud800", "bytes": b"x"}[kind]
 def large(size): return "x" * size
+def long_number():
+    sys.set_int_max_str_digits(0)
+    return 10**5000
 def eats_memory(): return len(bytearray(2 << 30))
 def import_count(): return sum(1 for name in sys.modules if name.split(".")[0] == "gnomon")
 """
@@ -194,6 +197,13 @@ def test_success(rig: Rig) -> None:
     assert start.at <= end.finished_at
     assert rig.sink.events.index(start) < rig.sink.events.index(end)
     assert not (rig.directory / rig.log(run).decode()).is_file()
+
+
+def test_a_result_that_nobody_else_can_read_ends_its_attempt(make: Callable[..., Rig]) -> None:
+    rig = make(size=1)
+    end = rig.run("long_number")
+    assert (end.outcome, end.result) == (Outcome.SUCCEEDED, None)
+    assert rig.run("noop").outcome is Outcome.SUCCEEDED
 
 
 def test_async_calls_share_a_loop(make: Callable[..., Rig]) -> None:

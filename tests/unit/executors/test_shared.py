@@ -14,7 +14,9 @@ import pytest
 from gnomon.core.attempts import AttemptSpec, Ended, Outcome, Started
 from gnomon.core.values import Json
 from gnomon.executors import Logs
+from gnomon.executors.pool.worker import Errand
 from gnomon.executors.shared import SharedExecutor
+from gnomon.executors.shared.worker import SharedWorker
 from gnomon.system.clock import SystemClock
 from gnomon.testing.executors import Recorder
 
@@ -131,6 +133,19 @@ def house(tmp_path: Path) -> Iterator[House]:
     made = House(tmp_path)
     yield made
     made.executor.detach()
+
+
+def test_an_order_that_can_not_be_read_is_given_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    enclosed, tried = SharedWorker._enclosed, []
+
+    def broken(worker: SharedWorker, errand: Errand) -> bytes:
+        tried.append(errand)
+        return b"@/nowhere" if len(tried) == 1 else enclosed(worker, errand)
+
+    monkeypatch.setattr(SharedWorker, "_enclosed", broken)
+    (end,) = house.do(order("r1", "echo"))
+    assert end.outcome is Outcome.SUCCEEDED
+    assert len(tried) == 2
 
 
 def test_result_arguments_and_environment(house: House) -> None:

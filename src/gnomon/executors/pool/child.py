@@ -24,7 +24,7 @@ from .calling import Awaiter, CallableNotFound, Outcome, Stopped, call, resolve,
 from .capture import HIGH, Spool
 from .hygiene import Hygiene, children, rss_bytes
 from .ledger import Journal, identify
-from .wire import BEHIND, MESSAGE_LIMIT, Began, Order, Over, line, over_line, unpack
+from .wire import BEHIND, MESSAGE_LIMIT, Began, Order, Over, line, opened, over_line, unpack
 
 _BUFFER = 1 << 18
 _LINGER_MS = 5000
@@ -75,7 +75,15 @@ class Child:
             if not packet:
                 self._tell(told) if told else None
                 return
-            order = self._read(packet)
+            try:
+                order = self._read(packet)
+            except (
+                OSError,
+                ValueError,
+                TypeError,
+            ):  # not begun: who gave it learns that from our end, and gives it again
+                self._tell(told) if told else None
+                return
             began = self._clock.now().timestamp()
             record = Began(order.run, order.number, order.token, began)
             if not self._tell(told, line("S", record)) or self._fenced(order):
@@ -105,8 +113,8 @@ class Child:
         return bytes(self._view[:count])
 
     def _read(self, packet: bytes) -> Order:
-        acknowledged, _, body = packet.partition(b" ")
-        self._journal.acknowledged(int(acknowledged))
+        acknowledged, _, _, body = opened(packet)
+        self._journal.acknowledged(acknowledged)
         if body.startswith(b"@"):
             body = read_order(body[1:])
         return unpack(body)

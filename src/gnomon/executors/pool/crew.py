@@ -64,13 +64,13 @@ class Crew:
         errand = self.errands.get(key)
         if errand is None:
             return
+        errand.stop_wanted = True
         worker = next((w for w in self.workers if w.current is errand or key in w.ahead), None)
         if worker is not None and worker.current is errand:
             self._stop(worker, Reason.CANCELLED)
             return
         if worker is not None:
             self._line.push_front(worker.take_back())
-        errand.stop_wanted = True
         if self._line.remove(key) is not None:
             self._never(errand, Outcome.CANCELLED, "cancelled", "cancelled before it began")
         self.pump()
@@ -124,8 +124,6 @@ class Crew:
             self._absorb(worker, read_journal(worker.prefix) if packet == BEHIND else packet)
         if len(self._line):
             self._refill(worker)
-        elif worker.retired and worker.idle:
-            worker.retire()
 
     def _absorb(self, worker: Worker, data: bytes) -> None:
         """Take note of records; those known already change nothing."""
@@ -198,13 +196,15 @@ class Crew:
     def _stopped(self, worker: Worker, survivors: str, spared: bool) -> None:
         errand, worker.chased = worker.chased, None
         assert errand is not None
-        if worker.dead:
-            self._bury(worker, survivors, errand)
-        elif spared:
+        if spared and not worker.dead:
             self._over(errand)
             worker.retire()
-        else:
-            worker.killed, worker.survivors = errand, survivors
+            if worker.current is not None and worker.current.stop_wanted:  # said while the other one was being stopped
+                self._stop(worker, Reason.CANCELLED)
+            return
+        worker.killed, worker.survivors = errand, survivors
+        if worker.dead:
+            self._clear(worker)
 
     def _gone(self, worker: Worker) -> None:
         """Its process has ended."""
@@ -219,12 +219,17 @@ class Crew:
         self._again(worker, back)
         if worker.chased is not None:
             self._stopper.hurry(worker.chased.key)
-        elif worker.current is not None and worker.current.intent is None:
-            left = worker.current
+        else:
+            self._clear(worker)
+        self.pump()
+
+    def _clear(self, worker: Worker) -> None:
+        """What it was at when it died has left nothing behind, before that is told."""
+        left = worker.current
+        if left is not None and left.intent is None:
             self._stopper.sweep(worker, left, lambda survivors: self._bury(worker, survivors), session=True)
         else:
-            self._bury(worker, worker.survivors, worker.killed)
-        self.pump()
+            self._bury(worker, worker.survivors)
 
     def _again(self, worker: Worker, errands: list[Errand]) -> None:
         """Others do what it has not begun, unless workers die of starting."""
@@ -236,8 +241,8 @@ class Crew:
                 self._never(errand, Outcome.FAILED, "worker_failed", worker.last_words())
         self._line.push_front(errand for errand in errands if errand.key in self.errands)
 
-    def _bury(self, worker: Worker, survivors: str, killed: Errand | None = None) -> None:
-        code, errand = worker.reap(), worker.current
+    def _bury(self, worker: Worker, survivors: str) -> None:
+        code, errand, killed = worker.reap(), worker.current, worker.killed
         if killed is not None and killed.over is not None:
             self._over(killed)
         if errand is not None:

@@ -75,7 +75,8 @@ class Stopper:
         chase = self._chases[errand.key] = _Chase(body, errand, sync, done)
         waited_s = max(0.0, (self._clock.now() - errand.intent.at).total_seconds())
         left_s = max(0.0, errand.spec.kill_grace_s - waited_s)
-        if left_s > 0:
+        sync()  # TERM goes to its children too: they must not be those of the next attempt
+        if left_s > 0 and body.current is errand and not chase.frozen:
             self._term(body)
             chase.grace = self._loop.after(left_s, lambda: self._freeze(chase))
         else:

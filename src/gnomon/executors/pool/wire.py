@@ -1,8 +1,9 @@
 """What scheduler and worker say to each other, and what a worker's journal holds. Standard library only.
 
 Scheduler → worker, one packet (SOCK_SEQPACKET keeps lengths, and a packet has exactly one receiver):
-    `ACKED BODY` where ACKED is how many ends of this worker are durable, BODY a JSON array, see `Order`;
-    or `ACKED @PATH` when BODY is too long for a packet and lies in that file.
+    `[acked,run,number]`, a line feed and BODY: a JSON array, see `Order`; or `@PATH` when that is too long for a packet
+    and lies in that file. `acked` is how many ends of this worker are durable. Run and number say whose it is to a
+    scheduler that takes it back: while it does, the worker takes packets from the same queue.
 Worker → scheduler, one packet of records, byte by byte what it has written to its journal before; or `!`: a packet
 was too much for the socket, read the journal.
 
@@ -16,6 +17,7 @@ Records, one JSON array per line:
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -67,6 +69,7 @@ class Over(NamedTuple):
     stopped: str = ""
 
 
+_DECODER = json.JSONDecoder()
 _RESULT = Over._fields.index("result")
 
 
@@ -78,6 +81,18 @@ def pack(order: Order) -> bytes:
 def unpack(body: bytes) -> Order:
     """The order of a BODY."""
     return Order(*json.loads(body.decode("utf-8", "surrogatepass")))
+
+
+def packet(acknowledged: int, run: str, number: int, body: bytes) -> bytes:
+    """An order on its way."""
+    return _DUMPS((acknowledged, run, number)).encode("utf-8", "surrogatepass") + b"\n" + body
+
+
+def opened(data: bytes) -> tuple[int, str, int, bytes]:
+    """What was put into a packet. Raises ValueError."""
+    head, _, body = data.partition(b"\n")
+    acknowledged, run, number = json.loads(head.decode("utf-8", "surrogatepass"))
+    return acknowledged, run, number, body
 
 
 def line(kind: str, record: Began | Over) -> bytes:
@@ -93,10 +108,36 @@ def over_line(over: Over, result: str) -> bytes:
 
 
 def records(data: bytes) -> Iterator[tuple[str, Began | Over]]:
-    """The whole records in `data`; a half-written last line and what is no record are left out."""
-    for text in data.split(b"\n")[:-1]:
+    """The whole records in `data`. Left out are a half-written last line, and what a full disk has left of one: whoever
+    wrote it begins nothing more. An end that can not be read is an end all the same, see `_end`.
+    """
+    for raw in data.split(b"\n")[:-1]:
         try:
-            kind, *fields = json.loads(text.decode("utf-8", "surrogatepass"))
+            kind, *fields = json.loads(raw.decode("utf-8", "surrogatepass"))
             yield kind, Over(*fields) if kind == "X" else Began(*fields)
-        except (ValueError, TypeError, RecursionError):
-            continue
+        except (ValueError, TypeError, RecursionError) as error:
+            if raw.startswith(b'["X",') and (over := _end(raw.decode("utf-8", "replace"), str(error))) is not None:
+                yield "X", over
+
+
+def _end(text: str, why: str) -> Over | None:
+    """An end with something in it that Python does not read here (a number of 5,000 digits, say).
+
+    When all but its result can be read it stays what it was, with result None and code `bad_result`, also where `ok`:
+    what becomes of it then is for `settling.py` to say, and that no such result is written for `calling.judged`.
+    None: not even whose end it is can be read.
+    """
+    fields: list[Any] = []
+    place = 1
+    with contextlib.suppress(ValueError, RecursionError):
+        while len(fields) <= _RESULT:
+            value, place = _DECODER.raw_decode(text, place)
+            fields.append(value)
+            place += 1
+    if len(fields) > _RESULT:
+        over = Over._make([*fields[1:], None, ""])
+        return over if over.code else over._replace(code="bad_result", message=f"its result can not be read: {why}")
+    if len(fields) < 5:
+        return None
+    told = f"what it has ended with can not be read: {why}"
+    return Over._make([*fields[1:5], 0.0, False, None, "bad_result", told, 0, None, ""])

@@ -20,7 +20,7 @@ from gnomon.executors.attempt import Key
 from gnomon.executors.capping import CappedLog
 from gnomon.executors.files import Intent
 
-from .wire import PACKET_LIMIT, Over
+from .wire import PACKET_LIMIT, Over, opened, packet
 
 _RECEIVE = 1 << 18
 
@@ -174,12 +174,8 @@ class Worker:
 
     def give(self, errand: Errand) -> bool:
         """Hand an attempt over. False: not now."""
-        assert errand.body is not None
-        body = errand.body
-        if len(body) > PACKET_LIMIT:
-            body = b"@" + os.fsencode(self._file(errand))
         try:
-            self.socket.send(b"%d %s" % (self.acknowledged, body))
+            self.socket.send(packet(self.acknowledged, *errand.key, self._enclosed(errand)))
         except OSError:
             return False
         self.ahead[errand.key] = errand
@@ -190,21 +186,29 @@ class Worker:
         """How many of its ends, from the first on, are durable."""
         return next(iter(self.unacknowledged.values())) - 1 if self.unacknowledged else self.ends
 
-    def _file(self, errand: Errand) -> str:
+    def _enclosed(self, errand: Errand) -> bytes:
+        """The order, or where it lies. Raises OSError when it can not be put there."""
+        assert errand.body is not None
+        if len(errand.body) <= PACKET_LIMIT:
+            return errand.body
         path = errand.base + ".args"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(fd, "wb") as file:
-            file.write(errand.body or b"")
-        return path
+            file.write(errand.body)
+        return b"@" + os.fsencode(path)
 
     def take_back(self) -> list[Errand]:
-        """What it was given and has not taken yet. A packet has one receiver: what we get here, it never will."""
-        count = 0
+        """What it was given and has not taken. A packet has one receiver: what we get here, it never will.
+
+        It may take any of them meanwhile, so only what is in a packet says which one we have got; what it has taken
+        stays in `ahead` until its journal tells of it.
+        """
+        back = []
         with contextlib.suppress(OSError):
-            while self.theirs.recv(1, socket.MSG_DONTWAIT):
-                count += 1
-        keys = list(self.ahead)[len(self.ahead) - count :] if count else []
-        return [self.ahead.pop(key) for key in keys]
+            while data := self.theirs.recv(_RECEIVE, socket.MSG_DONTWAIT):
+                _, run, number, _ = opened(data)
+                back.append(self.ahead.pop((run, number)))
+        return back
 
     def receive(self) -> Iterable[bytes]:
         """The packets that have come."""

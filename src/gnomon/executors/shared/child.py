@@ -27,7 +27,7 @@ from gnomon.executors.pool.capture import HIGH
 from gnomon.executors.pool.child import prepare, read_order
 from gnomon.executors.pool.hygiene import rss_bytes
 from gnomon.executors.pool.ledger import identify
-from gnomon.executors.pool.wire import BEHIND, Began, Order, Over, line, over_line, unpack
+from gnomon.executors.pool.wire import BEHIND, Began, Order, Over, line, opened, over_line, unpack
 from gnomon.system.clock import SystemClock
 
 from .ledger import Key, ManyJournal
@@ -126,11 +126,13 @@ class Child:
                 self._send(PING)
 
     def _take(self, body: bytes) -> None:
-        if body.startswith(b"@"):
-            body = read_order(body[1:])
-        order = unpack(body)
-        key = (order.run, order.number)
-        at = self._clock.now().timestamp()
+        _, run, number, body = opened(body)
+        key, at = (run, number), self._clock.now().timestamp()
+        try:
+            order = unpack(read_order(body[1:]) if body.startswith(b"@") else body)
+        except (OSError, ValueError, TypeError):
+            self._refuse(key, Began(run, number, 0, at))
+            return
         record = Began(order.run, order.number, order.token, at)
         try:
             self._journal.begins(key, line("S", record))
@@ -138,15 +140,19 @@ class Child:
         except OSError:
             self._leaving = refused = True
         if refused or not self._send(line("S", record)):
-            with contextlib.suppress(OSError):
-                self._journal.refused(key, line("R", record))
-            self._send(line("R", record))
+            self._refuse(key, record)
             return
         running = self._running[key] = Running(order, at, self._clock.monotonic())
         context = contextvars.copy_context()
         context.run(_CURRENT.set, running)
         running.task = self._loop.create_task(self._attempt(running), context=context)
         running.task.add_done_callback(lambda task: self._ended(running))
+
+    def _refuse(self, key: Key, record: Began) -> None:
+        """It was not begun, and will not be."""
+        with contextlib.suppress(OSError):
+            self._journal.refused(key, line("R", record))
+        self._send(line("R", record))
 
     def _send(self, data: bytes) -> bool:
         """False: nobody is there to hear it."""

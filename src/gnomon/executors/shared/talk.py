@@ -1,7 +1,7 @@
 """What scheduler and worker say besides orders and records. Standard library only; runs on both sides.
 
 Scheduler → worker, the first byte says what it is:
-    `O` BODY        an order (`pool/wire.py`), or `@` PATH where it lies
+    `O` PACKET      an order (`pool/wire.py`); `acked` is not used
     `P`             are you there?
     `F` [[run, number], …]   these ends are durable
 Worker → scheduler: records, `!` (read the journal), and

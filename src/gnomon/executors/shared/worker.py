@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gnomon.executors.attempt import Key
-from gnomon.executors.pool.wire import PACKET_LIMIT
+from gnomon.executors.pool.wire import packet
 from gnomon.executors.pool.worker import Errand, PoolSettings, Worker
 from gnomon.executors.processes import Mark, Target, mark_of
 
@@ -71,10 +71,9 @@ class SharedWorker(Worker):
 
     def give(self, errand: Errand) -> bool:
         """An order. False: not now, the socket is full or the process is gone."""
-        body = errand.body or b""
-        if len(body) > PACKET_LIMIT:
-            body = b"@" + os.fsencode(self._file(errand))
-        if not self._send(ORDER + body):
+        try:
+            self.socket.send(ORDER + packet(0, *errand.key, self._enclosed(errand)))
+        except OSError:
             return False
         self.ahead[errand.key] = errand
         return True
