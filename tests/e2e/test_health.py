@@ -46,9 +46,9 @@ def test_from_no_database_to_a_killed_scheduler(place: Site, capsys: pytest.Capt
     assert out.startswith("healthy: 1 scheduler steps; ")
     assert out.count("\n") == 1
     os.kill(process.pid, signal.SIGSTOP)
-    until(lambda: ask(capsys, "--overdue", "1s")[0] == 1, "a stopped scheduler lets schedules wait")
+    until(lambda: ask(capsys, "--strict", "--overdue", "1s")[0] == 1, "a stopped scheduler lets schedules wait")
     os.kill(process.pid, signal.SIGCONT)
-    until(lambda: ask(capsys, "--overdue", "1s")[0] == 0, "it goes on")
+    until(lambda: ask(capsys, "--strict", "--overdue", "1s")[0] == 0, "it goes on")
     place.kill(process)
     code, told = ask(capsys)
     assert code == 1
@@ -98,9 +98,9 @@ def test_a_server_is_asked_for_its_own_verdict(capsys: pytest.CaptureFixture[str
     try:
         for status, body, code, words in (
             (200, good, 0, "healthy: 1 steps"),
-            (503, bad, 1, "unhealthy: stands"),
+            (503, bad, 1, "failing: stands"),
             (503, good, 1, "answers 503"),
-            (503, {"ok": False, "line": "unhealthy: the disk is full"}, 1, "unhealthy: the disk is full"),
+            (503, {"ok": False, "line": "unhealthy: the disk is full"}, 1, "failing: the disk is full"),
             (200, "fine", 0, "answers 200"),
             (404, "", 1, "answers 404"),
         ):

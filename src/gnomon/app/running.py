@@ -37,6 +37,8 @@ from .courier import Post
 from .executors import Embedding, make_executors
 from .parts import Parts
 from .tracing import Traces
+from .vitals import Vitals
+from .watchdog import Watchdog
 
 logger = logging.getLogger("gnomon")
 _FIRST_LOOK_S = 0.02
@@ -54,6 +56,8 @@ class Running:
     desk: Desk
     files: FileDesk | None
     lasting: bool
+    vitals: Vitals
+    watchdog: Watchdog
     daemon: bool = False
     post: Post | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -62,6 +66,7 @@ class Running:
 
     def start(self) -> None:
         """Begin; returns at once."""
+        self.watchdog.start()
         self.parts.store.write(self._declare)
         note_zone_data(self.desk, tzdata_versions()[0] or "unknown")
         self.node.open()
@@ -106,6 +111,7 @@ class Running:
         self.loop.stop()
         for thread in self._threads:
             thread.join()
+        self.watchdog.stop()
         if self.post is not None:
             self.post.close()
         self.node.leave()
@@ -164,20 +170,19 @@ def running(
         desk.engine.routes = embedding.routes
     with contextlib.ExitStack() as stack:
         peers: Peers | None = None
-        lock_path: str | None = None
+        lock: HeldLock | None = None
         if lasting:
             place = parts.directory / "nodes"
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = HeldLock(place / f"{node_id}.lock")
             stack.callback(lock.release)
-            lock_path = lock.path
             peers = Peers(node_id, host, boot_id())
         record = NodeRecord(
             node_id=node_id,
             host=host,
             pid=os.getpid(),
             boot_id=boot_id(),
-            lock_path=lock_path,
+            lock_path=None if lock is None else lock.path,
             started_at=now,
             lease_until=now + timedelta(seconds=desk.engine.settings.lease_s),
             concurrency=desk.engine.settings.concurrency,
@@ -192,7 +197,9 @@ def running(
             node.dead_nodes, loop.peers_changed = peers.dead, peers.changed
         files = None if jobs is None else FileDesk(desk, _watcher(parts, jobs))
         post = _post(parts, node) if alerts else None
-        work = Running(parts, node, loop, desk, files, lasting, daemon=embedding is not None, post=post)
+        vitals = Vitals(node_id, (loop, node, parts.store, *executors.values()), parts.clock, lock)
+        watchdog = Watchdog(parts.desk("watchdog"), vitals)
+        work = Running(parts, node, loop, desk, files, lasting, vitals, watchdog, embedding is not None, post)
         try:
             yield work
         finally:

@@ -24,7 +24,6 @@ from gnomon.system.notify import Notifier
 from .parts import open_parts
 from .pulse import Pulse
 from .running import Running, running
-from .watchdog import Watchdog
 from .web import open_web
 
 logger = logging.getLogger("gnomon")
@@ -50,9 +49,6 @@ def serve(settings: Settings, *, jobs: Path) -> int:
         )
         signals.pulse = Pulse(manager, node.loop, parts.clock, f"node {node.node.record.node_id}").beat
         node.start()
-        watchdog = Watchdog(parts.desk("watchdog"), node.loop.quiet_s)
-        watchdog.start()
-        stack.callback(watchdog.stop)
         if web is not None:
             web.start(node)
         gc.freeze()  # what is imported stays: without it, every full collection walks through it (50 ms in an answer)

@@ -97,6 +97,7 @@ class Web:
                 changed=node.loop.wake,
                 tally=self._parts.tally,
                 quiet_s=node.loop.quiet_s,
+                own=node.vitals,
                 node_id=node.node.record.node_id,
                 stopping=self._stopping,
             )

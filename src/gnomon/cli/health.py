@@ -29,9 +29,11 @@ def health(
     overdue: Annotated[
         str, typer.Option("--overdue", metavar="DURATION", help="How late a schedule may be decided.")
     ] = "60s",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for `degraded` as well.")] = False,
 ) -> int:
-    """Whether the scheduler does its work, in one line: it steps, one plans, no schedule is overdue. Exit 0 or 1."""
+    """Whether the scheduler does its work, in one line. Exit 1 if a restart or a person is needed, else 0."""
     from gnomon.core.durations import parse_duration
+    from gnomon.core.health import Level
 
     overdue_s = parse_duration(overdue)
     server = session.server
@@ -44,7 +46,7 @@ def health(
         print_json({**verdict.view(), "db": session.settings.db} if server is None else verdict.view())
     else:
         print(plain(verdict.line))
-    return 0 if verdict.ok else 1
+    return 1 if verdict.level is Level.FAILING or (strict and not verdict.ok) else 0
 
 
 def _look(session: Session, overdue_s: float) -> Health:
@@ -55,9 +57,9 @@ def _look(session: Session, overdue_s: float) -> Health:
 
 
 def _failed(session: Session, name: str, message: str) -> Health:
-    from gnomon.core.health import Check, Health
+    from gnomon.core.health import Check, Health, Level
 
-    return Health(session.now, (Check(name, False, message),))
+    return Health(session.now, (Check(name, Level.FAILING, message),))
 
 
 def _ask(server: str) -> Health:
@@ -68,7 +70,7 @@ def _ask(server: str) -> Health:
     """
     import httpx
 
-    from gnomon.core.health import Check, Health
+    from gnomon.core.health import Check, Health, Level, check_of
     from gnomon.core.values import parse_rfc3339
     from gnomon.system.clock import SystemClock
 
@@ -83,11 +85,13 @@ def _ask(server: str) -> Health:
     try:
         told = answer.json()
         if isinstance(told, dict) and "line" in told:
-            said = str(told["line"]).removeprefix("unhealthy: ")
-        checks = tuple(Check(str(c["name"]), c["ok"] is True, str(c["message"])) for c in told["checks"])
+            said = str(told["line"]).partition(": ")[2] or str(told["line"])
+        checks = tuple(check_of(view) for view in told["checks"])
         at = parse_rfc3339(str(told["at"]))
     except (ValueError, KeyError, TypeError, GnomonError):
         pass
-    if not checks or answer.is_success != all(check.ok for check in checks):
-        checks = (*checks, Check("server", answer.is_success, said))
-    return Health(at, checks)
+    verdict = Health(at, checks)
+    if not checks or answer.is_success is (verdict.level is Level.FAILING):
+        level = Level.OK if answer.is_success else Level.FAILING
+        verdict = Health(at, (*checks, Check("server", level, said)))
+    return verdict

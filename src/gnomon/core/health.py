@@ -1,22 +1,77 @@
-"""Whether the scheduler does its work, judged from facts that everyone on the database can see. Pure.
+"""Whether the scheduler does its work, judged from what the database shows and what its processes know of themselves.
+Pure.
 
 A node writes its lease anew about every ten seconds, from the loop that starts jobs: a lease that ran out is a loop
-that does not step. A loop that steps and yet leaves schedules overdue is caught by the last check.
+that does not step. What a process knows and the database does not (steps that fail, threads that hang) it tells beside
+its lock. Machines restart what is failing; so only that is failing which a restart or a person must end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
 
 from .records import LeaderRecord, NodeRecord
-from .values import JsonObject, rfc3339
+from .values import JsonObject, parse_rfc3339, rfc3339
 
 OVERDUE_S = 60.0
 """How long a schedule may be undecided before something is wrong, unless somebody says otherwise."""
 STALLED_S = 60.0
 """How long a loop may go without turning: longer than it ever waits (30 s) or tries to write (30 s)."""
+SLOW_S = 10.0
+"""How long a thread of an executor may be at one thing before that is told."""
+MOST_TEXT = 300
+"""Characters of what a process tells of one check."""
+
+
+class Level(StrEnum):
+    """How bad it is: `degraded` is named and goes on, `failing` ends only by a restart or by a person."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILING = "failing"
+
+    @property
+    def rank(self) -> int:
+        """0 to 2."""
+        return tuple(Level).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `name` is stable (all are in docs/monitoring.md); `since`: of what is wrong, if known."""
+
+    name: str
+    level: Level
+    message: str
+    since: datetime | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.level is Level.OK
+
+    def view(self) -> JsonObject:
+        """The JSON object."""
+        since = None if self.since is None else rfc3339(self.since)
+        return {"name": self.name, "ok": self.ok, "level": str(self.level), "message": self.message, "since": since}
+
+
+def check_of(view: Mapping[str, Any]) -> Check:
+    """The check of its JSON object. Raises KeyError, TypeError or ValueError for anything else."""
+    since = view.get("since")
+    level = Level(view["level"]) if "level" in view else Level.OK if view["ok"] is True else Level.FAILING
+    return Check(str(view["name"]), level, str(view["message"]), None if since is None else parse_rfc3339(str(since)))
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A part of a scheduler process that knows how it is itself."""
+
+    def checks(self) -> Iterable[Check]:
+        """What is wrong with it now; nothing if nothing is. At once, from any thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,92 +81,101 @@ class Facts:
     Attributes:
         nodes: scheduler processes that never said they stopped.
         dead: ids of those known to run no more, whatever their lease says.
+        told: what is wrong with nodes, as they tell themselves.
+        own: the node of the process that asks, if it is one.
         overdue: how many schedules should have been decided before `now` minus the allowed delay (it may be "at
             least so many"), with the time and id of the one that waits longest.
-        quiet_s: how long ago the loop of this very process last turned; None: asked from outside.
     """
 
     now: datetime
     nodes: Collection[NodeRecord]
     dead: Collection[str] = ()
     leader: LeaderRecord | None = None
+    told: Mapping[str, Sequence[Check]] = field(default_factory=dict)
+    own: str | None = None
     overdue: int = 0
     overdue_since: datetime | None = None
     overdue_schedule: str | None = None
-    quiet_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at. `name` is stable: `database`, `loop`, `leader`, `overdue`, `server`."""
-
-    name: str
-    ok: bool
-    message: str
-
-    def view(self) -> JsonObject:
-        """The JSON object."""
-        return {"name": self.name, "ok": self.ok, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The verdict. Healthy if every check is."""
+    """The verdict: as bad as the worst check."""
 
     at: datetime
     checks: tuple[Check, ...]
 
     @property
+    def level(self) -> Level:
+        return max((check.level for check in self.checks), key=lambda level: level.rank, default=Level.OK)
+
+    @property
     def ok(self) -> bool:
-        return all(check.ok for check in self.checks)
+        return self.level is Level.OK
 
     @property
     def line(self) -> str:
-        """The verdict in one line: what is wrong, or what shows that nothing is."""
-        told = [check.message for check in self.checks if check.ok is self.ok]
-        return ("healthy: " if self.ok else "unhealthy: ") + "; ".join(told)
+        """The verdict in one line: what is wrong, the worst first, or what shows that nothing is."""
+        told = sorted((c for c in self.checks if c.ok is self.ok), key=lambda check: -check.level.rank)
+        return ("healthy: " if self.ok else f"{self.level}: ") + "; ".join(check.message for check in told)
 
     def view(self) -> JsonObject:
-        """The JSON object: `{"ok", "at", "line", "checks": [{"name", "ok", "message"}]}`."""
+        """The JSON object: `{"ok", "level", "at", "line", "checks": [{"name", "ok", "level", "message", "since"}]}`."""
         checks = [check.view() for check in self.checks]
-        return {"ok": self.ok, "at": rfc3339(self.at), "line": self.line, "checks": [*checks]}
+        return {
+            "ok": self.ok, "level": str(self.level), "at": rfc3339(self.at), "line": self.line, "checks": [*checks],
+        }  # fmt: skip
 
 
-def judge(facts: Facts, *, stalled_s: float = STALLED_S) -> Health:
-    """The verdict on these facts."""
+def judge(facts: Facts) -> Health:
+    """The verdict on these facts. A new thing to look at in the database is one more function here."""
     alive = [node for node in facts.nodes if node.node_id not in facts.dead]
     fresh = [node for node in alive if node.lease_until > facts.now]
-    return Health(facts.now, (_loop(facts, alive, fresh, stalled_s), _leader(facts, fresh), _overdue(facts)))
+    checks = (_loop(facts, alive, fresh), _leader(facts, fresh), _overdue(facts), *_told(facts, fresh))
+    return Health(facts.now, checks)
 
 
-def _loop(facts: Facts, alive: Collection[NodeRecord], fresh: Collection[NodeRecord], stalled_s: float) -> Check:
-    if facts.quiet_s is not None and facts.quiet_s > stalled_s:
-        return Check("loop", False, f"the loop of this scheduler has stood still for {facts.quiet_s:.0f} s")
+def _loop(facts: Facts, alive: Collection[NodeRecord], fresh: Collection[NodeRecord]) -> Check:
     if fresh:
         word = "scheduler steps" if len(fresh) == 1 else "schedulers step"
-        return Check("loop", True, f"{len(fresh)} {word}")
+        return Check("loop", Level.OK, f"{len(fresh)} {word}")
     if not alive:
-        return Check("loop", False, "no scheduler runs on this database")
+        return Check("loop", Level.FAILING, "no scheduler runs on this database")
     last = max(node.lease_until for node in alive)
     names = ", ".join(sorted(node.node_id for node in alive))
-    return Check("loop", False, f"no scheduler steps: the lease of {names} ran out at {rfc3339(last)}")
+    return Check("loop", Level.FAILING, f"no scheduler steps: the lease of {names} ran out at {rfc3339(last)}", last)
 
 
 def _leader(facts: Facts, fresh: Collection[NodeRecord]) -> Check:
     leader = facts.leader
     if leader is None:
-        return Check("leader", False, "none has ever planned")
+        return Check("leader", Level.FAILING, "none has ever planned")
     if leader.lease_until <= facts.now:
-        return Check("leader", False, f"none plans since {rfc3339(leader.lease_until)}")
+        until = leader.lease_until
+        return Check("leader", Level.FAILING, f"none plans since {rfc3339(until)}", until)
     if leader.node_id not in {node.node_id for node in fresh}:
-        return Check("leader", False, f"the one that plans is gone: {leader.node_id}")
-    return Check("leader", True, f"{leader.node_id} plans")
+        return Check("leader", Level.FAILING, f"the one that plans is gone: {leader.node_id}")
+    return Check("leader", Level.OK, f"{leader.node_id} plans")
 
 
 def _overdue(facts: Facts) -> Check:
     if not facts.overdue:
-        return Check("overdue", True, "no schedule is overdue")
+        return Check("overdue", Level.OK, "no schedule is overdue")
     late = timedelta(0) if facts.overdue_since is None else facts.now - facts.overdue_since
     word = "schedule is" if facts.overdue == 1 else "schedules are"
     text = f"{facts.overdue} {word} overdue, {facts.overdue_schedule} by {late.total_seconds():.0f} s"
-    return Check("overdue", False, text)
+    return Check("overdue", Level.DEGRADED, text, facts.overdue_since)
+
+
+def _told(facts: Facts, fresh: Collection[NodeRecord]) -> list[Check]:
+    """What nodes say is wrong with them. One that fails beside another that works is no reason to restart the other."""
+    bad = {node_id for node_id, told in facts.told.items() if any(c.level is Level.FAILING for c in told)}
+    works = any(node.node_id not in bad for node in fresh)
+    found = []
+    for node_id, told in sorted(facts.told.items()):
+        spared = works and facts.own != node_id
+        for check in told:
+            level = Level.DEGRADED if spared and check.level is Level.FAILING else check.level
+            text = check.message if len(fresh) < 2 else f"{node_id}: {check.message}"
+            found.append(replace(check, level=level, message=text))
+    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from gnomon.core.errors import Unavailable
+from gnomon.core.health import MOST_TEXT, STALLED_S, Check, Level
 from gnomon.core.ports import Clock, Store
 
 from .node import Node
@@ -20,13 +21,24 @@ LONGEST_S = 30.0
 POLL_S = 0.2
 """How soon changes by other processes on the same database are seen, in seconds."""
 _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+_IN_A_ROW = 3
+"""So many steps that failed one after the other are no hiccup."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Steps that fail one after the other: how many, since when, and what the last one raised."""
+
+    count: int
+    since: datetime
+    text: str
 
 
 @dataclass(slots=True)
 class Loop:
     """Steps a node until told to stop. `wake` and `stop` may be called from any thread or signal handler.
 
-    `steps`: how many went well.
+    `steps`: how many went well. `failing`: those since then that did not.
     """
 
     node: Node
@@ -37,6 +49,7 @@ class Loop:
     stopping: bool = False
     turned_at: float | None = None
     steps: int = 0
+    failing: Failing | None = None
     _bell: threading.Event = field(default_factory=threading.Event)
 
     def wake(self) -> None:
@@ -53,34 +66,46 @@ class Loop:
         at = self.turned_at
         return None if at is None else max(0.0, self.clock.monotonic() - at)
 
+    def checks(self) -> Iterator[Check]:
+        """Whether it turns and its steps go well; a loop that has not made one yet has not shown that it can."""
+        quiet_s, failing = self.quiet_s(), self.failing
+        if quiet_s is not None and quiet_s > STALLED_S:
+            yield Check("steps", Level.FAILING, f"the loop of this scheduler has stood still for {quiet_s:.0f} s")
+        if failing is not None:
+            level = Level.FAILING if failing.count >= _IN_A_ROW else Level.DEGRADED
+            text = f"steps of the scheduler fail, {failing.count} in a row: {failing.text}"
+            yield Check("steps", level, text, failing.since)
+        elif not self.steps:
+            yield Check("steps", Level.DEGRADED, "the scheduler starts: it has made no step yet")
+
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Step until `stop` is called or `until` is true after a step."""
-        failures = 0
         while not self.stopping:
             self.turned_at = self.clock.monotonic()
             self._bell.clear()
             seen = self._version()
             try:
                 wake_at = self.node.step()
-                failures = 0
-                self.steps += 1
-            except Unavailable as error:
-                if failures == 0:
-                    logger.error("%s; trying again, nothing is lost", error)
-                failures += 1
-                self._pause(failures)
+            except Exception as error:
+                self._failed(error)
                 continue
-            except Exception:
-                logger.exception("a step of the scheduler failed (a bug: please report it); trying again")
-                failures += 1
-                self._pause(failures)
-                continue
+            self.steps += 1
+            self.failing = None
             if until():
                 return
             self._wait(wake_at, seen)
 
-    def _pause(self, failures: int) -> None:
-        self._bell.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1])
+    def _failed(self, error: Exception) -> None:
+        """Take note of a step that failed, and wait a little."""
+        before = self.failing
+        if not isinstance(error, Unavailable):
+            logger.exception("a step of the scheduler failed (a bug: please report it); trying again")
+        elif before is None:
+            logger.error("%s; trying again, nothing is lost", error)
+        count, since = (1, self.clock.now()) if before is None else (before.count + 1, before.since)
+        text = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
+        self.failing = Failing(count, since, " ".join(text.split())[:MOST_TEXT])
+        self._bell.wait(_BACKOFF_S[min(count, len(_BACKOFF_S)) - 1])
 
     def _wait(self, wake_at: datetime | None, seen: int) -> None:
         """Until `wake_at`, a bell, a commit by someone else, a peer's death, or half a minute."""

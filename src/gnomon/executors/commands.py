@@ -8,12 +8,13 @@ all of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Sink
+from gnomon.core.health import Check
 from gnomon.core.ports import Clock
 
 from .adopter import Adopter
@@ -105,6 +106,11 @@ class CommandExecutor:
         A janitor asks the store about each, and forgets those that have ended.
         """
         return list(AttemptFiles(self._directory).leftovers(before))
+
+    def checks(self) -> Iterable[Check]:
+        """What is wrong with its thread."""
+        parts = self._parts
+        return () if parts is None else parts.supervisor.loop.checks()
 
     def _submit(self, call: Callable[[_Parts], None]) -> None:
         parts = self._parts

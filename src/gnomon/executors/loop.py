@@ -10,12 +10,27 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
+from gnomon.core.health import MOST_TEXT, SLOW_S, STALLED_S, Check, Level
 from gnomon.core.ports import Clock
 
 Call = Callable[[], None]
 _LOG = logging.getLogger(__name__)
+_REMEMBERED_S = 600.0
+"""How long a call that raised is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """Calls that raised, not long ago: how many, since when, when the last did (monotonic), and what."""
+
+    count: int
+    since: datetime
+    last: float
+    text: str
 
 
 class Timer:
@@ -51,6 +66,8 @@ class Loop:
         self._calls: deque[Call] = deque()
         self._signalled = False
         self._stopping = False
+        self._busy_since: float | None = None
+        self._raised: _Raised | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -61,6 +78,18 @@ class Loop:
         """Have `call` made by the loop, in order of submission. From any thread."""
         self._calls.append(call)
         self._interrupt()
+
+    def checks(self) -> Iterator[Check]:
+        """Whether it stands still in one call, and whether calls have raised. From any thread."""
+        name, busy_since, raised, now = self._thread.name, self._busy_since, self._raised, self._clock.monotonic()
+        if busy_since is not None and now - busy_since > SLOW_S:
+            busy_s = now - busy_since
+            level = Level.FAILING if busy_s > STALLED_S else Level.DEGRADED
+            text = f"the thread {name} has stood still for {busy_s:.0f} s: nothing of its kind starts or ends"
+            yield Check("executor_stands", level, text)
+        if raised is not None and now - raised.last < _REMEMBERED_S:
+            text = f"calls of the thread {name} failed, {raised.count} lately: {raised.text}"
+            yield Check("executor_error", Level.DEGRADED, text, raised.since)
 
     def stop(self) -> None:
         """End after what was submitted before; waits for it, unless called from inside. Idempotent."""
@@ -131,7 +160,20 @@ class Loop:
     def _make(self, call: Call | None) -> None:
         if call is None or self._stopping:
             return
+        self._busy_since = self._clock.monotonic()
         try:
             call()
-        except Exception:
+        except Exception as error:
             _LOG.exception("a call of %s failed", self._thread.name)
+            self._note(error)
+        finally:
+            self._busy_since = None
+
+    def _note(self, error: Exception) -> None:
+        """Remember for a while that a call raised."""
+        before, now = self._raised, self._clock.monotonic()
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_TEXT]
+        if before is None or now - before.last >= _REMEMBERED_S:
+            self._raised = _Raised(1, self._clock.now(), now, text)
+        else:
+            self._raised = _Raised(before.count + 1, before.since, now, text)

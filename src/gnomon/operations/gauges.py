@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from gnomon.core.health import Health
 from gnomon.core.ports import Reader
 from gnomon.core.states import ACTIVE
 
 from .context import Desk
-from .health import health
+from .health import Itself, health
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Gauges:
         queued_s: how long the oldest queued run that never began could have begun.
         live: attempts that go on, by node. slots: how many each node performs at once.
         leader: the node that plans. overdue: schedules that should have been decided a minute ago.
-        incidents: open ones that nobody acknowledged. healthy: the verdict of `gnomon health`.
+        incidents: open ones that nobody acknowledged. health: the verdict of `gnomon health`.
     """
 
     active: Mapping[str, int]
@@ -32,16 +33,16 @@ class Gauges:
     leader: str | None
     overdue: int
     incidents: int
-    healthy: bool
+    health: Health
 
 
-def gauges(desk: Desk, quiet_s: float | None = None) -> Gauges:
-    """Ask for all of them on one snapshot.
+def gauges(desk: Desk, own: Itself | None = None) -> Gauges:
+    """Ask for all of them on one snapshot. `own`: the scheduler process that asks.
 
     Raises:
         Unavailable: the database cannot be read.
     """
-    verdict = health(desk, quiet_s=quiet_s)
+    verdict = health(desk, own=own)
 
     def work(reader: Reader) -> Gauges:
         now = desk.clock.now()
@@ -58,7 +59,7 @@ def gauges(desk: Desk, quiet_s: float | None = None) -> Gauges:
             leader.node_id if leader is not None and leader.lease_until > now else None,
             len(reader.due_schedules(now - timedelta(seconds=60), 1000)),
             len(reader.unacknowledged(now, 1000)),
-            verdict.ok,
+            verdict,
         )
 
     return desk.store.read(work)

@@ -1,11 +1,17 @@
-"""Whether the scheduler does its work, asked of the database alone."""
+"""Whether the scheduler does its work, asked of the database and of what its processes tell beside their locks."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Protocol
 
-from gnomon.core.health import OVERDUE_S, STALLED_S, Facts, Health, judge
+from gnomon.core.health import OVERDUE_S, STALLED_S, Check, Facts, Health, Level, check_of, judge
 from gnomon.core.ports import Reader
+from gnomon.core.records import NodeRecord
+from gnomon.system.filelock import MOST_TOLD, told
 from gnomon.system.host import boot_id, host_name
 from gnomon.system.peers import Peers
 
@@ -15,32 +21,69 @@ _COUNTED = 1000
 """More overdue schedules than this are not counted."""
 
 
-def health(
-    desk: Desk, *, overdue_s: float = OVERDUE_S, stalled_s: float = STALLED_S, quiet_s: float | None = None
-) -> Health:
+class Itself(Protocol):
+    """A scheduler process that knows how it is."""
+
+    @property
+    def node_id(self) -> str:
+        """Which it is."""
+
+    def checks(self) -> Sequence[Check]:
+        """What is wrong with it now."""
+
+
+def health(desk: Desk, *, overdue_s: float = OVERDUE_S, own: Itself | None = None) -> Health:
     """The verdict now. A few indexed look-ups: cheap enough for every scrape.
 
     Args:
         overdue_s: how long a schedule may be undecided.
-        quiet_s: inside a scheduler process, how long ago its loop last turned (`Loop.quiet_s`).
+        own: the scheduler process that asks, if it is one.
 
     Raises:
         Unavailable: the database cannot be read.
     """
-    return judge(desk.store.read(lambda reader: _facts(desk, reader, overdue_s, quiet_s)), stalled_s=stalled_s)
+    return judge(desk.store.read(lambda reader: _facts(desk, reader, overdue_s, own)))
 
 
-def _facts(desk: Desk, reader: Reader, overdue_s: float, quiet_s: float | None) -> Facts:
+def note(checks: Sequence[Check], monotonic: float) -> bytes:
+    """What a process writes beside its lock, for `gnomon health` of others. As many of the checks as there is room."""
+    while True:
+        text = json.dumps({"at": monotonic, "checks": [check.view() for check in checks]}, ensure_ascii=False)
+        whole = text.encode("utf-8", "replace")
+        if len(whole) < MOST_TOLD or not checks:
+            return whole
+        checks = checks[:-1]
+
+
+def _told(desk: Desk, node: NodeRecord, own: Itself | None) -> Sequence[Check]:
+    """What a node of this machine says is wrong with it. One that has told nothing for long stands still."""
+    if own is not None and node.node_id == own.node_id:
+        return own.checks()
+    if node.lock_path is None or (node.host, node.boot_id) != (host_name(), boot_id()):
+        return ()
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        said = json.loads(told(node.lock_path))
+        quiet_s = desk.clock.monotonic() - float(said["at"])
+        checks = [check_of(view) for view in said["checks"]]
+        if quiet_s > STALLED_S:
+            checks.append(Check("steps", Level.FAILING, f"process {node.pid} has stood still for {quiet_s:.0f} s"))
+        return checks
+    return ()
+
+
+def _facts(desk: Desk, reader: Reader, overdue_s: float, own: Itself | None) -> Facts:
     now = desk.clock.now()
     nodes = [node for node in reader.nodes() if node.stopped_at is None]
+    dead = Peers(desk.engine.node_id, host_name(), boot_id()).dead(nodes)
     late = reader.due_schedules(now - timedelta(seconds=overdue_s), _COUNTED)
     return Facts(
         now,
         nodes,
-        dead=Peers(desk.engine.node_id, host_name(), boot_id()).dead(nodes),
+        dead=dead,
         leader=reader.leader(),
         overdue=len(late),
         overdue_since=late[0].due_at if late else None,
         overdue_schedule=late[0].schedule_id if late else None,
-        quiet_s=quiet_s,
+        told={node.node_id: _told(desk, node, own) for node in nodes if node.node_id not in dead},
+        own=None if own is None else own.node_id,
     )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from gnomon.core.errors import GnomonError
+from gnomon.core.health import Check, Health, Level
 from gnomon.operations.health import health
 
 from .answers import ok
@@ -19,13 +20,14 @@ router = APIRouter()
 
 @router.get("/healthz", include_in_schema=False)
 def healthz(request: Request) -> Response:
-    """200 as long as schedules are decided in time; 503 says what is wrong."""
+    """200 for ok and degraded; 503 for what a restart or a person must end. Both say what is wrong."""
     service: Service = request.app.state.service
     try:
-        verdict = health(service.desk("health", None), quiet_s=service.quiet_s())
+        verdict = health(service.desk("health", None), own=service.own)
     except GnomonError as error:
-        return ok({"ok": False, "line": _said("unhealthy", error)}, HTTPStatus.SERVICE_UNAVAILABLE)
-    return ok(verdict.view(), HTTPStatus.OK if verdict.ok else HTTPStatus.SERVICE_UNAVAILABLE)
+        verdict = Health(service.clock.now(), (Check("database", Level.FAILING, outward(error.problems[0]).message),))
+    failing = verdict.level is Level.FAILING
+    return ok(verdict.view(), HTTPStatus.SERVICE_UNAVAILABLE if failing else HTTPStatus.OK)
 
 
 @router.get("/readyz", include_in_schema=False)
@@ -35,11 +37,8 @@ def readyz(request: Request) -> Response:
     try:
         service.desk("health", None).store.read(lambda reader: reader.last_change())
     except GnomonError as error:
-        return ok({"ok": False, "line": _said("not ready", error)}, HTTPStatus.SERVICE_UNAVAILABLE)
+        line = f"not ready: {outward(error.problems[0]).message}"
+        return ok({"ok": False, "line": line}, HTTPStatus.SERVICE_UNAVAILABLE)
     stopping = service.stopping.is_set()
     line = "stopping" if stopping else "ready"
     return ok({"ok": not stopping, "line": line}, HTTPStatus.SERVICE_UNAVAILABLE if stopping else HTTPStatus.OK)
-
-
-def _said(how: str, error: GnomonError) -> str:
-    return f"{how}: {outward(error.problems[0]).message}"

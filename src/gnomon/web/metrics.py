@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from gnomon.core.errors import GnomonError
+from gnomon.core.health import Check, Health, Level
 from gnomon.core.version import __version__
 from gnomon.operations.gauges import Gauges, gauges
 from gnomon.operations.tally import Histogram
@@ -43,9 +44,10 @@ class _Scheduler:
         """All of it; where the database cannot be read, what this process knows by itself."""
         yield from self._own()
         try:
-            found = gauges(self._desk, self._service.quiet_s())
-        except GnomonError:
-            yield _gauge("gnomon_healthy", "Whether the scheduler does its work (as `gnomon health` judges).", 0)
+            found = gauges(self._desk, self._service.own)
+        except GnomonError as error:
+            away = Check("database", Level.FAILING, error.problems[0].message)
+            yield from _health(Health(self._service.clock.now(), (away,)))
             return
         yield from _of_database(found, self._service.node_id)
 
@@ -92,9 +94,19 @@ def _of_database(found: Gauges, node_id: str) -> Iterator[Metric]:
     yield _gauge("gnomon_nodes", "Schedulers on this database that are alive.", len(found.slots))
     yield _gauge("gnomon_schedules_overdue", "Schedules that should have been decided a minute ago.", found.overdue)
     yield _gauge("gnomon_incidents_open", "Open incidents that nobody acknowledged.", found.incidents)
-    yield _gauge(
-        "gnomon_healthy", "Whether the scheduler does its work (as `gnomon health` judges).", int(found.healthy)
-    )
+    yield from _health(found.health)
+
+
+def _health(verdict: Health) -> Iterator[Metric]:
+    levels = GaugeMetricFamily("gnomon_health", "1 for the level that `gnomon health` finds.", labels=("level",))
+    for level in Level:
+        levels.add_metric((str(level),), int(level is verdict.level))
+    yield levels
+    findings = GaugeMetricFamily("gnomon_health_finding", "1 for what is wrong.", labels=("finding", "level"))
+    for name, level in {(check.name, check.level) for check in verdict.checks if not check.ok}:
+        findings.add_metric((name, str(level)), 1)
+    yield findings
+    yield _gauge("gnomon_healthy", "0 if a restart or a person is needed.", int(verdict.level is not Level.FAILING))
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gnomon.core.ports import Clock
 from gnomon.operations.context import Desk
+from gnomon.operations.health import Itself
 from gnomon.operations.settings import Settings, load_settings
 from gnomon.operations.tally import Tally
 
@@ -23,6 +24,7 @@ class Service:
         secure: browsers reach it over TLS, so cookies are for TLS only.
         settings: of the scheduler, for those who may look.
         tally: what this process did. quiet_s: how long ago its loop last turned. node_id: of its scheduler.
+        own: what this process knows of itself, for `health`.
         stopping: the server ends: streams close.
         changed: a hint that something was written: the scheduler looks at once.
     """
@@ -36,4 +38,5 @@ class Service:
     tally: Tally = field(default_factory=Tally)
     quiet_s: Callable[[], float | None] = field(default=lambda: None)
     node_id: str = ""
+    own: Itself | None = None
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -9,7 +9,9 @@ import pytest
 
 from gnomon.app.parts import open_parts
 from gnomon.app.running import running
+from gnomon.app.vitals import Vitals
 from gnomon.app.watchdog import Watchdog
+from gnomon.core.health import Check, Level
 from gnomon.operations.settings import load_settings
 from tests.support.service import until
 
@@ -20,20 +22,26 @@ def test_a_loop_that_stands_still_is_told_once_and_so_is_its_recovery(
     caplog.set_level(logging.WARNING, "gnomon")
     logging.getLogger("gnomon").propagate = True
     settings = load_settings({"db": f"sqlite:///{tmp_path}/g.db"}, {}, search=False)
-    quiet = 0.0
+
+    class Part:
+        def checks(self) -> list[Check]:
+            return said
+
+    said: list[Check] = []
     with open_parts(settings, upgrade=True) as parts, running(parts, jobs=None) as node:
         node.start()
         until(lambda: node.node.elector.leading, "it plans")
-        watchdog = Watchdog(parts.desk("watchdog"), lambda: quiet, period_s=0.02)
+        vitals = Vitals(node.node.record.node_id, [Part(), object()], parts.clock)
+        watchdog = Watchdog(parts.desk("watchdog"), vitals, look_s=0.02)
         watchdog.start()
 
         def told() -> list[str]:
             return [r.getMessage() for r in caplog.records if r.getMessage().startswith("watchdog: ")]
 
-        quiet = 1000.0
+        said.append(Check("steps", Level.FAILING, "the loop of this scheduler has stood still for 1000 s"))
         until(told, "it speaks")
-        assert "stood still for 1000 s" in told()[0]
-        quiet = 0.0
+        assert told()[0] == "watchdog: failing: the loop of this scheduler has stood still for 1000 s"
+        said.clear()
         until(lambda: len(told()) == 2, "it speaks again")
         assert "healthy" in told()[1]
         watchdog.stop()

@@ -66,4 +66,4 @@ def test_a_loop_tells_how_long_ago_it_turned_even_while_it_waits() -> None:
 
     loop.run(until)
     assert turns[:3] == [0.0, 100.0, 0.0]
-    assert failing(d, quiet_s=loop.quiet_s()) == ["loop", "leader"]
+    assert failing(d) == ["loop", "leader"]

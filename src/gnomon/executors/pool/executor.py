@@ -6,13 +6,14 @@ One thread serves all workers. Nothing of the callables is ever imported in this
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Outcome, Sink
+from gnomon.core.health import Check
 from gnomon.core.ports import Clock
 from gnomon.executors.attempt import Key
 from gnomon.executors.invocation import for_workers, identity, scope_of
@@ -173,6 +174,11 @@ class PoolExecutor:
         parts, self._parts = self._parts, None
         if parts is not None:
             parts.loop.stop()
+
+    def checks(self) -> Iterable[Check]:
+        """What is wrong with its thread."""
+        parts = self._parts
+        return () if parts is None else parts.loop.checks()
 
     def _submit(self, call: Callable[[_Parts], None]) -> None:
         parts = self._parts

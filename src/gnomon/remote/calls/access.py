@@ -19,13 +19,16 @@ class Check(TypedDict):
 
     name: str
     ok: bool
+    level: Literal["ok", "degraded", "failing"]
     message: str
+    since: str | None
 
 
 class Health(TypedDict):
     """Whether the scheduler does its work."""
 
     ok: bool
+    level: Literal["ok", "degraded", "failing"]
     at: str
     line: str
     checks: list[Check]

@@ -1,0 +1,90 @@
+"""What a scheduler knows of itself is known beside it: `gnomon health` of a process whose steps or threads fail."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gnomon.app.parts import open_parts
+from gnomon.app.running import running
+from gnomon.core.health import Health, Level
+from gnomon.executors import loop as executor_loop
+from gnomon.operations.health import health
+from gnomon.operations.settings import load_settings
+from tests.support.service import site, until
+
+EVERY_SECOND = "job_id: a\nschedule: every 1s\ntask: {type: command, command: 'true'}\n"
+REFUSE = "create trigger refuse before insert on runs begin select raise(abort, 'the disk is odd'); end"
+
+
+def change(path: Path, sql: str) -> None:
+    db = sqlite3.connect(path, timeout=30, isolation_level=None)
+    db.execute(sql)
+    db.close()
+
+
+@pytest.mark.slow
+def test_steps_that_fail_are_known_at_once_and_after_a_restart_too(tmp_path: Path) -> None:
+    with site(tmp_path) as place:
+        place.write("a.yaml", EVERY_SECOND)
+        process = place.serve()
+
+        def told(*words: str) -> tuple[str, str]:
+            found: dict[str, Any] = place.cli("health", *words, code=None)
+            return found["level"], found["line"]
+
+        until(lambda: told()[0] == "ok" and place.states(), "it works")
+        change(place.db, REFUSE)
+        until(lambda: told()[0] == "failing", "that its steps fail")
+        line = told()[1]
+        assert "steps of the scheduler fail" in line
+        assert "the disk is odd" in line
+        place.cli("health", code=1)
+        place.kill(process)
+        process = place.serve()
+        seen = []
+        until(lambda: seen.append(told()) or "steps of the scheduler fail" in seen[-1][1], "that they still do")
+        assert [level for level, _ in seen if level == "ok"] == [], "never well until that was known"
+        change(place.db, "drop trigger refuse")
+        until(lambda: told()[0] == "ok", "well again")
+        place.cli("health", "--strict")
+
+
+def test_a_thread_that_stands_still_and_calls_that_raise_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_loop, "SLOW_S", 0.05)
+    settings = load_settings({"db": f"sqlite:///{tmp_path}/g.db"}, {}, search=False)
+    with open_parts(settings, upgrade=True) as parts, running(parts, jobs=None) as node:
+        node.start()
+
+        def seen() -> Health:
+            return health(parts.desk("somebody else"))
+
+        until(lambda: seen().level is Level.OK, "well")
+        for name in ("commands", "pool", "shared"):
+            go_on = threading.Event()
+            loop = _loop_of(node.node.executors[name])
+            loop.submit(go_on.wait)  # type: ignore[arg-type]
+            until(lambda: "has stood still" in seen().line, f"the thread of {name}")
+            assert seen().level is Level.DEGRADED
+            assert f"the thread gnomon-{name} has stood still" in seen().line
+            with monkeypatch.context() as patch:
+                patch.setattr(executor_loop, "STALLED_S", 0.05)
+                until(lambda: seen().level is Level.FAILING, "for long")
+            go_on.set()
+            until(lambda: seen().level is Level.OK, "well again")
+        loop.submit(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+        until(lambda: seen().level is Level.DEGRADED, "a call that raised")
+        assert "calls of the thread gnomon-shared failed, 1 lately: ZeroDivisionError" in seen().line
+
+
+def _loop_of(executor: Any) -> executor_loop.Loop:
+    parts = executor._parts
+    found = parts.supervisor.loop if hasattr(parts, "supervisor") else parts.loop
+    assert isinstance(found, executor_loop.Loop)
+    return found
