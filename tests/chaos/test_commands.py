@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -283,7 +284,7 @@ def test_a_tree_that_resists_is_stopped_by_the_successor(stage: Stage) -> None:
         f"open({str(stage.directory / 'ledger')!r}, 'a').write('up\\n')\n"
         "time.sleep(1000)\n"
     )
-    one = f"{sys.executable} {nap} {name}"
+    one = shlex.join([sys.executable, str(nap), name])
     script = f"setsid {one} & (setsid {one} &) ; env -i {one} & trap '' TERM; {one}; {one}"
     stage.plan({"tree": {"command": script, "timeout_s": 0.5}}, grace_s=1.5)
     stage.begin()

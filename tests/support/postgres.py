@@ -39,18 +39,19 @@ class Postgres:
         package = Path(found.origin).parent
         self.root = Path(tempfile.mkdtemp(prefix="gnomon-pg-"))
         self.port = free_port()
-        self._as: dict[str, str] = {}
+        self._as: dict[str, object] = {"env": {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}}
         programs = package / "pginstall18" / "bin"
         if os.geteuid() == 0:
             owner = pwd.getpwnam(os.environ.get("GNOMON_TEST_PG_USER", "nobody"))
-            self._as = {"user": owner.pw_name}
+            self._as["user"] = owner.pw_name
             programs = self._readable(package)
             os.chown(self.root, owner.pw_uid, owner.pw_gid)
         self._programs, self._data = programs, self.root / "data"
         secret = self.root / "secret"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
-        self._do("initdb", "-D", str(self._data), "-U", "gnomon", "-A", "scram-sha-256", "-N", f"--pwfile={secret}")
+        words = ["-D", str(self._data), "-U", "gnomon", "-E", "UTF8"]
+        self._do("initdb", *words, "-A", "scram-sha-256", "-N", f"--pwfile={secret}")
         log = (self.root / "log").open("ab")
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.root}", "-c", "fsync=off"]
         self.process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -193,7 +194,7 @@ def test_unavailable_is_3_and_a_bug_is_70(gnomon: Gnomon, monkeypatch: pytest.Mo
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    gnomon = f"{sys.executable} -m gnomon"
+    gnomon = f"{shlex.quote(sys.executable)} -m gnomon"
     command = f"{gnomon} --help | head -n 1; {gnomon} next @hourly --count 20000 | head -n 1"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
     assert done.stderr == ""
