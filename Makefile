@@ -12,8 +12,9 @@ ARGS    ?=
 RUNTIME := $(VENV)/.runtime-ready
 DEV     := $(VENV)/.dev-ready
 
-# The first Python that really runs (a pyenv shim may exist and fail), is new enough, and can make environments.
-find_python = for p in $(if $(PYTHON),"$(PYTHON)",python3.14 python3.13 python3.12 python3.11 python3 python /usr/bin/python3); do \
+# The first Python that really runs (a pyenv shim may exist and fail), is new enough, and can make environments; the newest
+# of those that were tried, before one that was not.
+find_python = for p in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3 python /usr/bin/python3 python3.14); do \
 	"$$p" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done
 
 .PHONY: help
@@ -93,6 +94,9 @@ $(RUNTIME): requirements/lock.txt requirements/build.txt pyproject.toml $(if $(S
 		python=$$($(find_python)); \
 		[ -n "$$python" ] || { echo "No Python 3.11 or newer with venv and ensurepip found; name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }; \
 		echo "making $(VENV) with $$("$$python" --version)"; \
+		minor=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		grep -q "Python :: $$minor\"" pyproject.toml || \
+			echo "note: gnomon has not been tried on Python $$minor; should something fail, name another: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
 		rm -rf $(VENV); "$$python" -m venv $(VENV); fi
 	@echo "installing what gnomon needs into $(VENV)"
 	@$(call install,-r requirements/lock.txt -r requirements/build.txt)
