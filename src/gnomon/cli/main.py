@@ -15,6 +15,7 @@ import typer.core
 from typer.exceptions import Abort, TyperException
 
 from gnomon.core.errors import GnomonError
+from gnomon.core.texts import judge_whole
 
 from .application import make_app
 from .failures import report, report_bug, report_os_error, report_usage
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], as_json: bool) -> int:
     try:
+        for number, word in enumerate(words, 1):
+            judge_whole(word, f"argument {number}")
         code: object = _command().main(words or ["--help"], prog_name="gnomon", standalone_mode=False)
     except GnomonError as error:
         report(error, as_json)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from gnomon.core.errors import Problem
+from gnomon.core.texts import is_whole, readable
 
 from .snapshot import Snapshot, Stamp, held_fault, is_job_file
 from .tree import MAX_BYTES
@@ -25,6 +26,8 @@ def look(root: str) -> Snapshot:
         status = os.stat(root)
     except OSError as error:
         return Snapshot({}, {}, None, _root_fault(root, error))
+    if not is_whole(root):
+        return Snapshot({}, {}, None, misnamed(root))
     if stat.S_ISREG(status.st_mode):
         return _single(root, status)
     if not stat.S_ISDIR(status.st_mode):
@@ -56,6 +59,9 @@ def _walk(folder: str, level: int, files: dict[str, Stamp], blocked: dict[str, P
         if name.startswith("."):
             continue
         try:
+            if not is_whole(name) and (entry.is_dir() or is_job_file(name)):
+                blocked[readable(path)] = misnamed(path)
+                continue
             if entry.is_dir(follow_symlinks=False):
                 _enter(path, level + 1, files, blocked)
                 continue
@@ -131,6 +137,12 @@ def unreadable(path: str, error: OSError) -> Problem:
     if error.errno == errno.ELOOP:
         return Problem("symlink_loop", "the link leads back to itself", "", "mend or remove it", path)
     return Problem("file_unreadable", f"the file cannot be read: {_said(error)}", "", "check its permissions", path)
+
+
+def misnamed(path: str) -> Problem:
+    """The problem of a name that is not UTF-8: neither the database nor an answer could hold it."""
+    message, hint = "the name is not UTF-8: nothing is read here", "rename it"
+    return Problem("name_not_utf8", message, "", hint, readable(path))
 
 
 def _said(error: OSError) -> str:

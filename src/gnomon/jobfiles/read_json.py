@@ -6,6 +6,7 @@ import json
 import re
 
 from gnomon.core.errors import Problem
+from gnomon.core.texts import is_whole
 
 from .tree import (
     MAX_DEPTH,
@@ -144,7 +145,7 @@ class _Scan:
 
     def _string(self, token: str, place: Place) -> str:
         text = str(json.loads(token)) if "\\" in token else token[1:-1]
-        if "\x00" in text or not _encodable(text):
+        if "\x00" in text or not is_whole(text):
             problem = Problem("control_character", "a text holds a NUL or half a surrogate pair", "", "", None, *place)
             self._add(problem)
             return ""
@@ -154,11 +155,3 @@ class _Scan:
         self._problems.append(problem)
         if len(self._problems) > MAX_PROBLEMS:
             raise Refused(self._problems[:MAX_PROBLEMS])
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from gnomon.core.errors import Problem
+from gnomon.core.texts import is_whole
 
 from .tree import (
     MAX_DEPTH,
@@ -111,8 +112,8 @@ class _Builder:
 
     def _scalar(self, event: Any) -> None:
         place = self._checked(event)
-        if "\x00" in event.value:
-            self._problem("control_character", "a text holds a NUL character", place, "leave it out")
+        if "\x00" in event.value or not is_whole(event.value):
+            self._problem("control_character", "a text holds a NUL or half a surrogate pair", place, "leave it out")
         if self._wants_key():
             self._keys[-1] = (event.value, place)
             return

@@ -13,9 +13,10 @@ from gnomon.core.model import Job
 from gnomon.core.records import Source, SourceKind
 from gnomon.core.rules import ScheduleKinds
 from gnomon.core.tasks import TaskTypes
+from gnomon.core.texts import is_whole
 
 from .applying import plan_files
-from .looking import look, read_file
+from .looking import look, misnamed, read_file
 from .parsing import ParsedFile, parse_bytes
 
 _ELSEWHERE = Source(SourceKind.REST)
@@ -109,7 +110,7 @@ def _files(root: str) -> tuple[list[str], list[Problem]]:
         return list(snapshot.files), [*snapshot.blocked.values(), *([snapshot.fault] if snapshot.fault else [])]
     if not os.path.lexists(root):
         return [], [Problem("file_missing", f"{root} does not exist", "", "check the path", root)]
-    return [root], []
+    return ([root], []) if is_whole(root) else ([], [misnamed(root)])
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 import platformdirs
 
 from gnomon.core.durations import parse_duration
-from gnomon.core.errors import GnomonError, Problem, UsageError
+from gnomon.core.errors import GnomonError, Problem, UsageError, usage
+from gnomon.core.texts import judge_whole
 
 from .alert_settings import AlertSettings, read_alerts
 
@@ -246,7 +247,7 @@ def load_settings(
     Raises:
         UsageError: unknown keys, values out of range, an unreadable file; all at once.
     """
-    here = directory or Path.cwd()
+    here = directory or _working_directory()
     problems: list[Problem] = []
     path = _find(config, here, problems) if search else None
     document = {} if path is None else _read(path, problems)
@@ -264,20 +265,35 @@ def load_settings(
         if name in values:
             continue
         try:
+            judge_whole(str(raw), source, name)
             values[name] = Value(check(raw), source)
         except ValueError as error:
             problems.append(Problem("setting_invalid", f"{str(raw)[:80]!r} (from {source}) {error}", name))
+        except UsageError as error:
+            problems += error.problems
     if problems:
         raise UsageError(*problems)
+    judge_whole(str(path), "the settings file")
     project = path.parent if path is not None and path.parent == here else None
     for name, default in _DEFAULTS.items():
         values.setdefault(name, Value(default, "default"))
     values.setdefault("db", Value(_default_db(project), "default"))
     if "://" not in str(values["db"].value):
         values["db"] = Value(f"sqlite:///{values['db'].value}", values["db"].source)
+    judge_whole(str(database_file(str(values["db"].value))), "the database", "db")
     if values["jobs_dir"].source == str(path) and path is not None:
         values["jobs_dir"] = Value(str(path.parent / str(values["jobs_dir"].value)), str(path))
     return Settings(values, project, pools, told)
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        text = f"the working directory cannot be told: {error.strerror}"
+        raise usage(
+            "working_directory_missing", text, hint="it was removed or may not be read: cd to another"
+        ) from None
 
 
 def _sources(

@@ -16,7 +16,7 @@ from .group import Ticket
 from .schema_sqlite import create
 from .sql.transaction import SqlReader
 from .sqlite import Hook, Writer
-from .sqlite_errors import explain
+from .sqlite_errors import EXPLAINED, explain
 
 T = TypeVar("T")
 PLACE = "in memory"
@@ -58,7 +58,7 @@ class MemoryStore:
             session = SqlReader(self._db.cursor(), self._clock)
             try:
                 return work(session)
-            except sqlite3.Error as error:
+            except EXPLAINED as error:
                 raise explain(error, PLACE) from error
             finally:
                 session.end()

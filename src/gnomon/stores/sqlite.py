@@ -15,7 +15,7 @@ from gnomon.system.filelock import FileLock, LockTimeoutError
 from . import forking
 from .group import GroupCommit, Ticket
 from .sql.transaction import SqlReader, SqlTransaction
-from .sqlite_errors import explain, locked
+from .sqlite_errors import EXPLAINED, explain, locked
 
 T = TypeVar("T")
 Hook = Callable[[str], None]
@@ -125,7 +125,7 @@ class Writer:
             if not (isinstance(error, Exception) or ticket.leads):
                 raise
             ticket.answer = None
-            ticket.error = explain(error, self._place) if isinstance(error, sqlite3.Error) else error
+            ticket.error = explain(error, self._place) if isinstance(error, EXPLAINED) else error
             if ticket.error is not error:
                 ticket.error.__cause__ = error
             if alone and db.in_transaction:
@@ -231,7 +231,7 @@ class SqliteStore:
                 session.end()
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except EXPLAINED as error:
             raise explain(error, self.path) from error
         finally:
             self._give_back(db)

@@ -6,6 +6,7 @@ import errno
 import sqlite3
 
 from gnomon.core.errors import GnomonError, InvariantViolated, Problem, Unavailable, UsageError
+from gnomon.core.texts import half_character
 
 # Primary result codes, https://sqlite.org/rescode.html
 _PERM, _BUSY, _LOCKED, _NOMEM, _READONLY = 3, 5, 6, 7, 8
@@ -26,9 +27,14 @@ _USAGE = {
     _CORRUPT: ("database_corrupt", "is damaged", "restore a backup, or try `sqlite3 FILE .recover`"),
 }
 
+EXPLAINED = (sqlite3.Error, UnicodeEncodeError)
+"""What `explain` takes."""
 
-def explain(error: sqlite3.Error, place: str) -> GnomonError:
-    """The error to raise for what SQLite reported about the database at `place`."""
+
+def explain(error: sqlite3.Error | UnicodeEncodeError, place: str) -> GnomonError:
+    """The error to raise for what SQLite reported about the database at `place`, or for a text it cannot keep."""
+    if isinstance(error, UnicodeEncodeError):
+        return UsageError(half_character(error))
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _UNAVAILABLE:
         name, words, hint = _UNAVAILABLE[code]

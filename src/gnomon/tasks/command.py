@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from gnomon.core.errors import Problem, UsageError
 from gnomon.core.substitution import references_in
+from gnomon.core.texts import HALF, is_whole
 from gnomon.core.values import Json
 
 KEYS = ("command", "args", "env", "cwd", "stdin", "run_as", "shell", "log_limit")
@@ -174,11 +175,10 @@ def _check_text(value: Json, key: str, problems: list[Problem]) -> bool:
         problems.append(Problem("bad_type", f"expected a text, not {value!r:.60}", key))
         return False
     limit = MAX_STDIN if key == "stdin" else MAX_ELEMENT
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        problems.append(Problem("bad_value", "holds half a character (a lone surrogate)", key))
+    if not is_whole(value):
+        problems.append(Problem("bad_value", HALF, key))
         return False
+    size = len(value.encode())
     if "\0" in value and key != "stdin":
         problems.append(Problem("bad_value", "holds a NUL byte, which no process can take", key))
     elif size > limit:

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 
+from gnomon.core.texts import HALF, is_whole
 from gnomon.core.values import Json, JsonObject, canonical_json
 
 from .net_checks import Checks
@@ -185,10 +186,8 @@ def _place(value: Json, key: str, checks: Checks) -> Json:
     if not isinstance(value, str):
         checks.bad_type(value, key, "a path or URL")
         return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        checks.problem("bad_value", "holds half a character (a lone surrogate)", key)
+    if not is_whole(value):
+        checks.problem("bad_value", HALF, key)
         return None
     if not value or "\0" in value:
         checks.problem("bad_value", f"{value!r:.120} is no path", key)

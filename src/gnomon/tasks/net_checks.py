@@ -10,6 +10,7 @@ from gnomon.core.durations import parse_duration
 from gnomon.core.errors import Problem, UsageError
 from gnomon.core.secrets import is_reference
 from gnomon.core.substitution import references_in
+from gnomon.core.texts import HALF, is_whole
 from gnomon.core.values import Json, JsonObject
 
 _OF_THE_JOB = ("timeout", "restarts", "retries", "retry", "schedule", "parameters", "depends_on", "for_each", "pool")
@@ -95,10 +96,8 @@ class Checks:
         text = str(value)
         if self.is_open(text):
             return text
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            self.problem("bad_value", "holds half a character (a lone surrogate)", key)
+        if not is_whole(text):
+            self.problem("bad_value", HALF, key)
             return None
         if one_line and _LINE_BREAK.search(text):
             self.problem("bad_value", f"{self.shown(text)} holds a line break or NUL", key, "write it on one line")

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from gnomon.core.errors import usage
+from gnomon.core.errors import UsageError, usage
 from gnomon.core.records import Page
+from gnomon.core.texts import half_character
 from gnomon.core.values import rfc3339
 
 T = TypeVar("T")
@@ -81,17 +82,27 @@ class Call(Generic[T]):
 
     @property
     def target(self) -> str:
-        """Path and query; a slash in a name is written %2F."""
-        path = self.path.format_map({name: quote(str(value), safe="") for name, value in self.names.items()})
+        """Path and query; a slash in a name is written %2F.
+
+        Raises:
+            UsageError: a text has half a character; so does `content`.
+        """
         said = [(key, _text(one)) for key, value in self.query.items() for one in _each(value)]
-        return path + ("?" + urlencode(said) if said else "")
+        try:
+            path = self.path.format_map({name: quote(str(value), safe="") for name, value in self.names.items()})
+            return path + ("?" + urlencode(said) if said else "")
+        except UnicodeEncodeError as error:
+            raise UsageError(half_character(error)) from None
 
     @property
     def content(self) -> bytes | None:
         """The body."""
         if self.body is None:
             return None
-        return json.dumps(self.body, ensure_ascii=False, default=_text).encode("utf-8", "surrogatepass")
+        try:
+            return json.dumps(self.body, ensure_ascii=False, default=_text).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(half_character(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from gnomon.core.texts import HALF, is_whole
+
 MOST_DEEP = 20
 
 
@@ -22,8 +24,8 @@ def kept_json(value: Any) -> Any:
         for item in level:
             if isinstance(item, float) and not math.isfinite(item):
                 raise ValueError(f"{item} is no number of JSON")
-            if isinstance(item, str) and any("\ud800" <= c <= "\udfff" for c in item):
-                raise ValueError("a text holds half a character (a lone surrogate)")
+            if isinstance(item, str) and not is_whole(item):
+                raise ValueError(f"a text {HALF}")
             if isinstance(item, dict):
                 following += [*item, *item.values()]
             elif isinstance(item, list):
