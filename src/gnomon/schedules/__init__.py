@@ -70,8 +70,10 @@ class Kinds:
         return self._kind(spec.kind).describe(spec.rule)
 
     def warnings(self, spec: ScheduleSpec, *, job_id: str) -> tuple[str, ...]:
-        """What is legal and probably not meant (both day fields restricted, `0-23` instead of `*`)."""
-        return CRON.warnings(spec.rule, job_id) if spec.kind == CRON.name else ()
+        """What is legal and probably not meant (both day fields restricted, `0-23`), or read differently by others."""
+        if spec.kind == CRON.name:
+            return CRON.warnings(spec.rule, job_id)
+        return RRULE.warnings(spec.rule) if spec.kind == RRULE.name else ()
 
     def build(self, spec: ScheduleSpec, *, schedule_id: str, job_id: str, anchor: datetime) -> Rule:
         """The evaluator of `spec`; intervals without an anchor count from `anchor`, when the entry was first seen."""

@@ -74,8 +74,8 @@ class RRuleKind:
             problems += error.problems
         if problems or recur is None:
             raise UsageError(*problems)
-        first = start or datetime(2000, 1, 1)
-        never = unlimited(recur, first).next(wall_seconds(first)) is None
+        firsts = [start] if start else [datetime(2000, 1, day) for day in range(1, 8)]  # any weekday
+        never = all(unlimited(recur, first).next(wall_seconds(first)) is None for first in firsts)
         if never or (start and walls_of(recur, start, context.zone).next(wall_seconds(start)) is None):
             message = f"{shown(recur.text)} never fires: no date satisfies all its parts"
             raise usage("rrule_never_fires", message, key="rrule", hint="relax BYMONTHDAY, BYSETPOS, UNTIL or INTERVAL")
@@ -95,6 +95,10 @@ class RRuleKind:
             start = context.zone.local(context.anchor or EPOCH_UTC).replace(tzinfo=None, microsecond=0)
         walls = walls_of(recur, start, context.zone)
         return ZonedRule(walls, context.zone, gap="shift", fold="first", corrections=False)
+
+    def warnings(self, rule: Mapping[str, object]) -> tuple[str, ...]:
+        """What others read differently."""
+        return parse_rrule(rule["rrule"]).warnings()
 
 
 RRULE = RRuleKind()

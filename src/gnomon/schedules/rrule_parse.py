@@ -33,6 +33,7 @@ _LISTS = {
 _DAY = re.compile(r"([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
 _UNTIL = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T([0-9]{2})([0-9]{2})([0-9]{2})(Z)?)?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
+_AT_NEW_YEAR = frozenset((1, 52, 53, -1, -52, -53))  # numbers of weeks that may lie in two years
 _HINT = "write for example RRULE:FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=9;BYMINUTE=0;BYSECOND=0"
 
 
@@ -69,12 +70,34 @@ class Recur:
                 rule = replace(rule, bymonthday=(start.day,))
             elif self.freq == "WEEKLY":
                 rule = replace(rule, byday=((0, start.weekday()),))
+        elif self.byweekno and not (self.byyearday or self.bymonthday or self.byday):
+            rule = replace(rule, byday=((0, start.weekday()),))
         return replace(
             rule,
             byhour=self.byhour or ((start.hour,) if rank < 4 else ()),
             byminute=self.byminute or ((start.minute,) if rank < 5 else ()),
             bysecond=self.bysecond or ((start.second,) if rank < 6 else ()),
         )
+
+    def warnings(self) -> tuple[str, ...]:
+        """Where RFC 5545 can be read in two ways, or other programs read it differently: which reading is ours."""
+        found, yearly = [], self.freq == "YEARLY"
+        if self.byweekno and not (self.byyearday or self.bymonthday or self.byday):
+            found.append(
+                "BYWEEKNO without BYDAY is one day of the week, that of DTSTART (RFC 5545, 3.3.10); "
+                "others fire on all seven: write BYDAY"
+            )
+        if yearly and self.bymonthday and not (self.bymonth or self.byweekno or self.byyearday):
+            found.append(
+                "FREQ=YEARLY with BYMONTHDAY and no BYMONTH is that day of every month; "
+                "others take the month of DTSTART: write BYMONTH, or FREQ=MONTHLY"
+            )
+        if (self.interval > 1 or self.bysetpos) and _AT_NEW_YEAR.intersection(self.byweekno):
+            found.append(
+                "the days of the first and the last week count to the calendar year that they lie in, for INTERVAL and "
+                "BYSETPOS; others count them to the year of their week: name weeks 2 to 51, or leave INTERVAL out"
+            )
+        return tuple(found)
 
 
 def parse_rrule(value: object) -> Recur:
