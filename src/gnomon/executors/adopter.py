@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Outcome
 
-from .adoption import Fate, Finding, half_claimed, look
+from .adoption import Fate, Finding, look, settle
 from .attempt import Attempt, Key, Trace, elapsed_since, ticks_at, trace_of
-from .files import Intent, Reason, read_exit, read_intent
+from .files import Intent, Reason, read_intent
 from .launcher import Launcher
 from .processes import pidfd
 from .supervisor import Supervisor
@@ -50,19 +49,18 @@ class Adopter:
 
     def _look(self, key: Key, since: float) -> None:
         supervisor, orphan = self._supervisor, self._unclear[key]
-        base = supervisor.files.prepare(*key)
         trace = trace_of(orphan.handle)
         try:
+            base = supervisor.files.prepare(*key)
             finding = look(base, trace, supervisor.spawner.boot, supervisor.spawner.namespace)
         except OSError:  # the directory can not be written just now: nothing can be decided
             supervisor.loop.after(1.0, lambda: self._look(key, supervisor.clock.monotonic()))
             return
         if finding.fate is Fate.UNCLEAR:
-            overdue = supervisor.clock.monotonic() - since > _UNCLEAR_S
-            if not overdue or (finding.shim is None and half_claimed(base)):
+            if supervisor.clock.monotonic() - since <= _UNCLEAR_S:
                 supervisor.loop.after(_AGAIN_S, lambda: self._look(key, since))
                 return
-            finding = replace(finding, fate=Fate.ALIVE if finding.shim is not None else Fate.NEVER_BEGAN)
+            finding = settle(base, finding)
         del self._unclear[key]
         self._settle(orphan, base, trace, finding)
         if key in self._cancelled:
@@ -109,11 +107,14 @@ class Adopter:
             supervisor.pursue(attempt, intent)
 
     def _end(self, spec: AttemptSpec, base: str, trace: Trace, finding: Finding) -> None:
-        """It ended by itself, or its predecessor was still looking for survivors when it died."""
+        """It ended by itself, or its predecessor was stopping it when it died: an intent that stands decides.
+
+        Which was first can not be told by their times, and need not be: none is made of what has ended.
+        """
         attempt = self._found(spec, base, trace, finding)
         attempt.gone = True
-        intent, found = read_intent(base), read_exit(base)
-        if intent is None or (found is not None and found.at < intent.at):
+        intent = read_intent(base)
+        if intent is None:
             self._supervisor.finish(attempt)
         else:
             self._supervisor.live[attempt.key] = attempt

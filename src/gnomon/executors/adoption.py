@@ -4,17 +4,17 @@ Looks at files and /proc; changes one thing: it may revoke.
 
 no claim               revoke it: it has not begun and never will          (never began)
 claim `revoked`        an earlier adopter did that                          (never began)
+claim, shim alive      same boot, same pid namespace, its command line has our path, start time as in the handle;
+                       whatever its command may have written to the exit file    (alive)
 claim, exit            it ended while nobody watched                        (ended)
-claim, shim alive      same boot, same pid namespace, its command line has our path, start time as in the handle
-                       (alive)
 claim, other namespace exit file or lock on the log tell                    (elsewhere)
 claim, neither         the shim was killed, or the machine restarted        (gone)
-half a claim           the shim is at it, or died of it                     (unclear: ask again)
+half a claim           the shim is at it, or died of it, or its command has spoilt it (unclear: ask again, `settle`)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from . import processes
@@ -51,6 +51,10 @@ def look(base: str, trace: Trace, boot: str, namespace: str) -> Finding:
         return _unclaimed(base, trace, boot, namespace)
     if claim.revoked:
         return _revoked(base, trace, boot, claim)
+    if claim.whole and claim.boot == boot and claim.namespace == namespace:
+        start = trace.start if trace.pid == claim.pid else 0
+        if _is_shim(base, Trace(claim.pid, start)) and (shim := processes.find(claim.pid)) is not None:
+            return Finding(Fate.ALIVE, claim, shim)
     found = read_exit(base)
     if found is not None and (found.code is not None or found.bad_cwd):
         return Finding(Fate.ENDED, claim)
@@ -58,20 +62,16 @@ def look(base: str, trace: Trace, boot: str, namespace: str) -> Finding:
         return Finding(Fate.UNCLEAR, claim)
     if claim.boot != boot:
         return Finding(Fate.REBOOTED, claim)
-    if claim.namespace != namespace:
-        return Finding(Fate.ELSEWHERE, claim)
-    start = trace.start if trace.pid == claim.pid else 0
-    if _is_shim(base, Trace(claim.pid, start)) and (shim := processes.find(claim.pid)) is not None:
-        return Finding(Fate.ALIVE, claim, shim)
-    found = read_exit(base)  # it may have ended between the two looks
-    if found is not None and (found.code is not None or found.bad_cwd):
-        return Finding(Fate.ENDED, claim)
-    return Finding(Fate.GONE, claim)
+    return Finding(Fate.ELSEWHERE if claim.namespace != namespace else Fate.GONE, claim)
 
 
-def half_claimed(base: str) -> bool:
-    """Whether some shim is still about to write its claim (seconds after it should have)."""
-    return processes.Snapshot().with_argument(base) is not None
+def settle(base: str, finding: Finding) -> Finding:
+    """What to believe of an unclear one after seconds, when no shim can be half way through its claim any more."""
+    pid = finding.shim.pid if finding.shim is not None else processes.Snapshot().with_argument(base)
+    shim = processes.find(pid) if pid is not None else None
+    if shim is not None:
+        return replace(finding, fate=Fate.ALIVE, shim=shim)
+    return replace(finding, fate=Fate.NEVER_BEGAN if read_exit(base) is None else Fate.GONE)
 
 
 def _unclaimed(base: str, trace: Trace, boot: str, namespace: str) -> Finding:
@@ -81,6 +81,8 @@ def _unclaimed(base: str, trace: Trace, boot: str, namespace: str) -> Finding:
     known = trace.pid > 0 and trace.namespace in ("", namespace)
     on_its_way = known and _is_shim(base, trace)
     if not revoke(base):
+        if read_claim(base) is None:
+            raise OSError(f"{base}.claim can not be read")
         return look(base, trace, boot, namespace)
     if known and not on_its_way:
         return Finding(Fate.GONE)

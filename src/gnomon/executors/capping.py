@@ -4,6 +4,8 @@ The command writes its log itself (O_APPEND), so it needs no reader and survives
 middle is given back to the file system (fallocate(2), PUNCH_HOLE): offsets stay what they were, head and tail
 stay readable. When the last writer is gone, the file is made compact: head, one line saying what was cut, tail.
 
+What stands in its place may be anything by now: the command knows where it lies (`gnomon.system.plainfiles`).
+
 A file system that can not punch holes keeps the head and what was written since the last look.
 The spawner holds a shared flock(2) on each log; its copies in the children tell us when all writers are gone.
 """
@@ -18,9 +20,12 @@ import json
 import os
 from dataclasses import dataclass
 
+from gnomon.system.plainfiles import open_plain, read_plain, remove, size_of
+
 _PUNCH_AND_KEEP_SIZE = 0x02 | 0x01
 _STEP = 256 * 1024  # smallest hole worth a system call
 _CHUNK = 1 << 20
+_CUT_LIMIT = 4096
 
 
 def marker(count: int, about: bool = False) -> bytes:
@@ -37,7 +42,7 @@ def hold(fd: int) -> None:
 def held(path: str) -> bool:
     """Whether any process still has the log open for writing."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_plain(path)
     except OSError:
         return False
     try:
@@ -59,10 +64,11 @@ class Cut:
 def read_cut(path: str) -> Cut | None:
     """The cut of the log at `path`, or None."""
     try:
-        with open(path.removesuffix(".log") + ".cut", "rb") as file:
-            data = json.load(file)
-        return Cut(data["start"], data["end"], data["line"], data["size"])
-    except (OSError, ValueError, KeyError, TypeError):
+        data = json.loads(read_plain(path.removesuffix(".log") + ".cut", _CUT_LIMIT))
+        start, end, line, size = (data[name] for name in ("start", "end", "line", "size"))
+        sound = all(type(number) is int and 0 <= number < 1 << 62 for number in (start, end, line, size))
+        return Cut(start, end, line, size) if sound and start <= end and start + line <= size else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -79,10 +85,7 @@ class CappedLog:
 
     def poll(self) -> bool:
         """Cut if need be. True: it grew, so look again soon."""
-        try:
-            size = os.stat(self._path).st_size
-        except OSError:
-            return False
+        size = size_of(self._path)
         grew, self._last_size = size > self._last_size + 4096, size
         self._punched = min(self._punched, size)  # the command itself may have truncated it
         if size > self._head + self._tail + max(_STEP, (self._head + self._tail) // 4):
@@ -95,7 +98,7 @@ class CappedLog:
         Idempotent; two processes may do it at once.
         """
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = open_plain(self._path)
         except OSError:
             return 0
         try:
@@ -121,7 +124,7 @@ class CappedLog:
 
     def _cut(self, size: int) -> None:
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            fd = open_plain(self._path, os.O_RDWR)
         except OSError:
             return
         try:
@@ -136,8 +139,9 @@ class CappedLog:
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
                     return
-                os.ftruncate(fd, self._head)
-                self._dropped += size - self._head
+                with contextlib.suppress(OSError):
+                    os.ftruncate(fd, self._head)
+                    self._dropped += size - self._head
         finally:
             os.close(fd)
 
@@ -146,16 +150,22 @@ class CappedLog:
         end = size - tail
         line = marker(end - self._head + self._dropped, about=bool(self._dropped))
         cut = Cut(self._head, end, len(line), self._head + len(line) + tail)
-        temporary = f"{self._path}.new-{os.getpid()}"
-        with open(temporary, "wb", opener=_private) as file:
-            _copy(fd, file.fileno(), 0, self._head)
-            os.write(file.fileno(), line)
-            _copy(fd, file.fileno(), end, tail)
+        told = json.dumps({"start": cut.start, "end": cut.end, "line": cut.line, "size": cut.size})
         cut_path = self._path.removesuffix(".log") + ".cut"
-        with open(f"{cut_path}-{os.getpid()}", "w", encoding="ascii", opener=_private) as text:
-            json.dump({"start": cut.start, "end": cut.end, "line": cut.line, "size": cut.size}, text)
-        os.rename(f"{cut_path}-{os.getpid()}", cut_path)
-        os.rename(temporary, self._path)
+        new, new_cut = f"{self._path}.new-{os.getpid()}", f"{cut_path}-{os.getpid()}"
+        try:
+            with open(new, "wb", opener=_made) as file:
+                _copy(fd, file.fileno(), 0, self._head)
+                os.write(file.fileno(), line)
+                _copy(fd, file.fileno(), end, tail)
+            with open(new_cut, "wb", opener=_made) as file:
+                file.write(told.encode())
+            os.rename(new_cut, cut_path)
+            os.rename(new, self._path)
+        except OSError:
+            remove(new)
+            remove(new_cut)
+            raise
         return cut.size
 
 
@@ -167,8 +177,8 @@ def _copy(source: int, target: int, offset: int, count: int) -> None:
         offset, count = offset + sent, count - sent
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+def _made(path: str, flags: int) -> int:
+    return open_plain(path, flags)
 
 
 def _lock(fd: int) -> bool:

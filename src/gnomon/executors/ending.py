@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -13,10 +12,13 @@ from datetime import datetime
 from gnomon.core.attempts import AttemptSpec, Ended, Failure, Outcome
 from gnomon.core.substitution import as_text
 from gnomon.core.values import Json
+from gnomon.system.plainfiles import read_plain
 
-from .files import Claim, Exit, Intent, Reason
+from .files import SAID, Claim, Exit, Intent, Reason
 
 RESULT_LIMIT = 64 * 1024
+NO_FILE = 125
+"""The code of a shim that could not make its files."""
 _SILENT = (signal.SIGINT, signal.SIGPIPE)  # no shell reports these
 
 
@@ -45,8 +47,10 @@ def ended(spec: AttemptSpec, base: str, facts: Facts) -> Ended:
     code = exit_code(facts)
     result, bad_result = read_result(base)
     outcome, failure = _judge(spec, facts, code, bad_result)
+    started = min(facts.claim.at, facts.now) if facts.claim is not None else None
     finished = facts.exit.at if facts.exit is not None and facts.exit.code is not None else facts.now
-    started = facts.claim.at if facts.claim is not None else None
+    if finished > facts.now or (started is not None and finished < started):  # a file's time can be any
+        finished = facts.now
     return Ended(
         spec.run_id,
         spec.number,
@@ -70,11 +74,13 @@ def never(spec: AttemptSpec, now: datetime, outcome: Outcome, code: str, message
 
 def exit_code(facts: Facts) -> int | None:
     """The command's exit code, -N for signal N, None if nobody knows."""
-    if facts.exit is None or facts.exit.bad_cwd:
-        return None
-    code, said = facts.exit.code, facts.exit.said
-    if code is None:  # the disk was full at the last moment: the shim ends with the same code
-        if said or facts.wait_code is None or facts.wait_code < 0:
+    code, said = None, ""
+    if facts.exit is not None:
+        if facts.exit.bad_cwd:
+            return None
+        code, said = facts.exit.code, facts.exit.said
+    if code is None:  # the disk was full, or the file is gone or spoilt: the shim ends with the same code
+        if facts.wait_code is None or facts.wait_code < 0 or could_not_fork(facts):
             return None
         code = facts.wait_code
     if 128 < code <= 128 + signal.NSIG and (said or code - 128 in _SILENT):
@@ -85,19 +91,18 @@ def exit_code(facts: Facts) -> int | None:
 def could_not_fork(facts: Facts) -> bool:
     """The shim ran, but could not start the command."""
     if facts.exit is None or facts.exit.code is not None or facts.exit.bad_cwd:
-        # Without even an exit file, a shim that ended by itself could not make one.
-        return facts.exit is None and facts.wait_code is not None and facts.wait_code > 0
+        return facts.exit is None and facts.wait_code == NO_FILE  # without even an exit file: it could not make one
     return "fork" in facts.exit.said
 
 
 def read_result(base: str) -> tuple[Json, str]:
     """The JSON the command left (None if none), and what is wrong with it ("" if nothing)."""
     try:
-        fd = os.open(base + ".result", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        data = read_plain(base + ".result", RESULT_LIMIT + 1)
+    except FileNotFoundError:  # one with secrets is left as it was said, when they could not be struck out of it
+        return None, f"it can not be freed of secrets ({SAID})" if os.path.lexists(base + SAID) else ""
     except OSError as error:
-        return None, "" if error.errno == errno.ENOENT else f"it can not be read ({os.strerror(error.errno or 0)})"
-    with open(fd, "rb") as file:
-        data = file.read(RESULT_LIMIT + 1)
+        return None, f"it can not be read ({error.strerror or error})"
     if not data.strip():
         return None, ""
     if len(data) > RESULT_LIMIT:

@@ -8,11 +8,15 @@ Per attempt, in `<directory>/<2 hex digits>/<run>.<number>`:
     .intent  why it is being stopped and since when, durable before the first signal. The first intent stands.
     .result  JSON the command may leave; of one with secrets in `.said`, until they are struck out of it
     .log     its output, `.cut` what was cut out of it (`capping.py`)
+
+The command can reach all of them, and may have put anything in their place: see `gnomon.system.plainfiles`. What is
+there and can not be read counts as there (an exit, a claim), but as saying nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -24,11 +28,15 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from gnomon.core.values import from_micros, parse_rfc3339, rfc3339
+from gnomon.core.values import EPOCH, from_micros, parse_rfc3339, rfc3339
+from gnomon.system.plainfiles import open_plain, read_whole, remove
 
 SAID = ".said"
 PROTOCOL = (".claim", ".exit", ".intent", ".result", SAID)
 REVOKED = b"revoked\n"
+_LIMIT = 65_536
+_NOT_ITS_FAULT = frozenset({errno.ENOENT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_MOST_NS = 253_402_214_400 * 10**9  # the end of the year 9999, minus a day
 _EXIT = re.compile(rb"(?s)(.*?)(?:\A|(?<=\n))=(cwd|\d{1,3})\n\Z")
 _NAME = re.compile(r"(.+)\.(\d+)\.(?:claim|exit|intent|result|said)")
 
@@ -76,7 +84,6 @@ class AttemptFiles:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._shards: set[str] = set()
 
     def open(self) -> None:
         """Make the directory. Raises OSError if that is impossible."""
@@ -90,32 +97,38 @@ class AttemptFiles:
         return f"{self.directory}/{zlib.crc32(run_id.encode()) & 0xFF:02x}/{name}"
 
     def prepare(self, run_id: str, number: int) -> str:
-        """`base`, with its folder made."""
+        """`base`, with its folder made: whoever may have made it before, it may be gone. Raises OSError."""
         base = self.base(run_id, number)
         shard = base[: base.rindex("/")]
-        if shard not in self._shards:
+        try:
+            os.mkdir(shard, 0o700)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            self.open()
             os.makedirs(shard, mode=0o700, exist_ok=True)
-            self._shards.add(shard)
         return base
 
     def forget(self, run_id: str, number: int) -> None:
         """Remove the protocol files; the log stays. Idempotent."""
         base = self.base(run_id, number)
         for suffix in PROTOCOL:
-            with contextlib.suppress(OSError):
-                os.unlink(base + suffix)
+            remove(base + suffix)
 
     def leftovers(self, before: datetime) -> Iterator[tuple[str, int]]:
         """Attempts whose protocol files all are older than `before`, for a janitor that asks the store about them."""
         newest: dict[tuple[str, int], float] = {}
         for shard in self.directory.glob("[0-9a-f][0-9a-f]"):
-            for entry in os.scandir(shard):
-                match = _NAME.fullmatch(entry.name)
-                if match is None:
-                    continue
-                key = (unquote(match[1]), int(match[2]))
-                with contextlib.suppress(OSError):
-                    newest[key] = max(newest.get(key, 0.0), entry.stat().st_mtime)
+            with contextlib.suppress(OSError), os.scandir(shard) as entries:
+                for entry in entries:
+                    match = _NAME.fullmatch(entry.name)
+                    if match is None:
+                        continue
+                    key = (unquote(match[1]), int(match[2]))
+                    with contextlib.suppress(OSError):
+                        status = entry.stat(follow_symlinks=False)
+                        at = min(status.st_mtime, status.st_ctime)  # a command can set the first to any time
+                        newest[key] = max(newest.get(key, 0.0), at)
         yield from (key for key, at in sorted(newest.items()) if at < before.timestamp())
 
 
@@ -152,15 +165,13 @@ def revoke(base: str) -> bool:
     Raises OSError when the directory can not be written.
     """
     marker = f"{base}.revoke-{os.getpid()}"
-    fd = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, REVOKED)
+        _write(marker, REVOKED)
         os.link(marker, base + ".claim")  # atomic, content included
     except FileExistsError:
         return False
     finally:
-        os.close(fd)
-        os.unlink(marker)
+        remove(marker)
     return True
 
 
@@ -172,18 +183,19 @@ def record_intent(base: str, intent: Intent) -> Intent:
     text = json.dumps({"reason": intent.reason.value, "at": rfc3339(intent.at)}) + "\n"
     part = f"{base}.intent-{os.getpid()}"
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        _write(part, text.encode(), sync=True)
         try:
-            os.write(fd, text.encode())
-            os.fsync(fd)
             os.link(part, base + ".intent")
-        finally:
-            os.close(fd)
-            os.unlink(part)
-    except FileExistsError:
-        return read_intent(base) or intent
+        except FileExistsError:
+            standing = read_intent(base)
+            if standing is not None:
+                return standing
+            remove(base + ".intent")  # ours comes there whole: this is somebody else's
+            os.link(part, base + ".intent")
     except OSError:
         return intent
+    finally:
+        remove(part)
     return intent
 
 
@@ -195,18 +207,41 @@ def read_intent(base: str) -> Intent | None:
     try:
         data = json.loads(found[0])
         return Intent(Reason(data["reason"]), parse_rfc3339(data["at"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def _write(path: str, data: bytes, *, sync: bool = False) -> None:
+    fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        os.write(fd, data)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _read(path: str) -> tuple[bytes, datetime] | None:
-    """Up to 64 KiB of a file, and its mtime."""
+    """Up to 64 KiB of a file, and its mtime; None when there is none, nothing when it can not be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = open_plain(path)
+    except OSError as error:
+        return None if error.errno in _NOT_ITS_FAULT else (b"", _changed(path))
+    try:
+        return read_whole(fd, _LIMIT), _instant(os.fstat(fd).st_mtime_ns)
     except OSError:
-        return None
-    try:
-        data = os.read(fd, 65536)
-        return data, from_micros(os.fstat(fd).st_mtime_ns // 1000)
+        return b"", _changed(path)
     finally:
         os.close(fd)
+
+
+def _changed(path: str) -> datetime:
+    try:
+        return _instant(os.lstat(path).st_ctime_ns)
+    except OSError:
+        return EPOCH
+
+
+def _instant(nanoseconds: int) -> datetime:
+    """A file's time, which can be any number."""
+    return from_micros(min(max(nanoseconds, 0), _MOST_NS) // 1000)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from gnomon.core.attempts import AttemptSpec
+from gnomon.system.plainfiles import open_plain
 
 CURRENT: contextvars.ContextVar[Call | None] = contextvars.ContextVar("gnomon_call", default=None)
 """The call that the code at hand belongs to."""
@@ -65,7 +66,7 @@ class CallLog(logging.Handler):
 
 
 def _append(path: str, data: bytes) -> int:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         return os.write(fd, data)
     finally:

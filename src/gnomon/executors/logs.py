@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+
+from gnomon.system.plainfiles import open_plain, remove
 
 from .capping import Cut, marker, read_cut
 from .files import AttemptFiles
@@ -42,20 +43,20 @@ class Logs:
         return _with(path, end, 0)
 
     def delete(self, run_id: str, number: int) -> None:
-        """Remove it. Idempotent."""
+        """Remove it. Idempotent; what can not be removed stays."""
         path = self._path(run_id, number)
         for name in (path, path.removesuffix(".log") + ".cut"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+            remove(name)
 
     def _path(self, run_id: str, number: int) -> str:
         return self._files.base(run_id, number) + ".log"
 
 
 def _with(path: str, use: Callable[[int], T], otherwise: T) -> T:
+    """What is no plain file, or can not be read, is no log."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        fd = open_plain(path)
+    except OSError:
         return otherwise
     try:
         return use(fd)
@@ -90,8 +91,10 @@ def _read_compact(fd: int, cut: Cut, offset: int, limit: int) -> tuple[bytes, in
         block = os.pread(fd, min(limit, cut.start - offset), offset)
     elif offset < cut.end:
         return os.pread(fd, cut.line, cut.start), cut.end
+    elif (place := offset - cut.end + cut.start + cut.line) < cut.size:
+        block = os.pread(fd, limit, place)
     else:
-        block = os.pread(fd, limit, offset - cut.end + cut.start + cut.line)
+        return b"", offset
     return block, offset + len(block)
 
 

@@ -1,7 +1,9 @@
 """Starting a command: a small shell of its own session stands between it and us, and writes down how it ended.
 
 POSIX sh only. What is not obvious in it:
-- `set -C` makes `>` open with O_EXCL: whoever makes the claim file first has the attempt.
+- `set -C` makes `>` open with O_EXCL: whoever makes the claim file first has the attempt. It lets pipes and devices
+  pass, and opening those may never return, so it is looked for them before.
+- `{ :; } >` tells a file that can not be made (125) from a command that ends with 2; `exec` alone would not.
 - its own stderr is the exit file. A shell reports a child killed by a signal there ("Killed"), which tells
   `exit 137` from signal 9; `$?` alone does not.
 - `(exec "$@")` never runs a builtin, so a command named `exit` can not end the shim. Nothing is assigned before it:
@@ -25,6 +27,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
+from gnomon.system.plainfiles import open_plain
+
 from . import processes
 from .capping import hold
 from .files import SAID
@@ -39,9 +43,11 @@ fi
 """
 SHIM = f"""\
 set -C
+[ -e "$0.claim" ] || [ -e "$0.exit" ] && exit 125
 echo "$$ $1" >"$0.claim" || exit 125
 trap : HUP INT QUIT USR1 USR2 ALRM TERM
-exec 2>"$0.exit"
+{{ :; }} >"$0.exit" || exit 125
+exec 2>>"$0.exit"
 ulimit -S -n "$3"
 if [ -n "$2" ]; then cd "$2" || {{ echo =cwd >&2; exit 125; }}; fi
 (shift 4; exec "$@" 2>&1)
@@ -52,9 +58,11 @@ exit $code
 """
 SIEVED = f"""\
 set -C
+[ -e "$0.claim" ] || [ -e "$0.exit" ] && exit 125
 echo "$$ $1" >"$0.claim" || exit 125
 trap '' HUP INT QUIT USR1 USR2 ALRM TERM
-exec 2>"$0.exit"
+{{ :; }} >"$0.exit" || exit 125
+exec 2>>"$0.exit"
 "$5" -I -S -c "$6" "$7" <&4 >&5 2>/dev/null 3>&- 4<&- 5>&- 7>&- &
 trap : HUP INT QUIT USR1 USR2 ALRM TERM
 exec 4<&- 5>&- 6<&- 8<&-
@@ -72,6 +80,7 @@ exit $code
 down when all of it is in the log. The sieve is started deaf to signals, so that none can end it before it is ready."""
 _SIEVE = "import sys; sys.path.append(sys.argv[1]); from gnomon.system.sieve import main; main()"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _FREE = 32  # descriptors from here on are not among those that a child is given
 RETRY = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 _SIGNALS = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
@@ -123,7 +132,7 @@ class Spawner:
         if call.secrets:
             return self._spawn_sieved(base, call)
         with ExitStack() as stack:
-            log = os.open(base + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            log = open_plain(base + ".log", _APPEND)
             stack.callback(os.close, log)
             hold(log)
             stdin = self._null
@@ -133,7 +142,7 @@ class Spawner:
             inherited = [stdin, log, self._null]
             if call.user is not None:
                 os.fchown(log, call.user.uid, -1)  # so that the command may reopen /dev/stderr
-                result = os.open(base + ".result", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                result = open_plain(base + ".result", os.O_RDWR | os.O_CREAT)
                 stack.callback(os.close, result)
                 os.fchown(result, call.user.uid, -1)
                 inherited.append(result)
@@ -150,7 +159,7 @@ class Spawner:
                 stack.callback(os.close, moved)
                 return moved
 
-            log = kept(os.open(base + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+            log = kept(open_plain(base + ".log", _APPEND))
             hold(log)
             stdin = kept(os.dup(self._null) if call.stdin is None else _memory_file(call.stdin))
             order = {"secrets": list(call.secrets), "said": base + SAID, "result": base + ".result"}
@@ -160,7 +169,7 @@ class Spawner:
             places[6] = kept(_memory_file(json.dumps(order).encode()))
             if call.user is not None:
                 os.fchown(into, call.user.uid, -1)  # so that the command may reopen /dev/stderr
-                places[3] = kept(os.open(base + SAID, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                places[3] = kept(open_plain(base + SAID, os.O_RDWR | os.O_CREAT))
                 os.fchown(places[3], call.user.uid, -1)
             return self._start(SIEVED, base, [sys.executable, _SIEVE, _PACKAGE], call, places)
 
@@ -205,7 +214,7 @@ def spawn_words(error: OSError) -> str:
         case errno.E2BIG:
             why = "arguments and environment together are longer than the system takes"
         case _:
-            why = os.strerror(error.errno or 0)
+            why = f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
     return f"the command could not be started: {why}"
 
 

@@ -15,7 +15,7 @@ from gnomon.core.ports import Clock
 from . import processes
 from .attempt import Attempt, Key, handle_of, log_limit
 from .capping import CappedLog, held
-from .ending import Facts, could_not_fork, ended, exit_code, never
+from .ending import NO_FILE, Facts, could_not_fork, ended, exit_code, never
 from .files import AttemptFiles, Intent, Reason, read_claim, read_exit, record_intent
 from .invocation import identity, scope_of
 from .killing import Killer, Tree
@@ -112,14 +112,19 @@ class Supervisor:
 
     # ---- stopping -------------------------------------------------------------------------------
 
-    def stop(self, key: Key, reason: Reason) -> None:
-        """Stop an attempt for this reason, unless it is being stopped or has ended by itself already."""
+    def stop(self, key: Key, reason: Reason, *, again: bool = False) -> None:
+        """Stop an attempt for this reason, unless it is being stopped or has ended by itself already.
+
+        An exit that is written down is that of the shim, which is about to go, or of a command that wrote it itself.
+        """
         attempt = self.live.get(key)
         if attempt is None or attempt.intent is not None or attempt.gone:
             return
         found = read_exit(attempt.base)
-        if found is None or found.code is None:
+        if again or found is None or found.code is None:
             self.pursue(attempt, record_intent(attempt.base, Intent(reason, self.clock.now())))
+        else:
+            self.loop.after(_GLANCE_S, lambda: self.stop(key, reason, again=True))
 
     def pursue(self, attempt: Attempt, intent: Intent) -> None:
         """Kill its tree; then it ends. The grace counts from the intent."""
@@ -143,21 +148,27 @@ class Supervisor:
         claim = read_claim(attempt.base)
         if attempt.own and (claim is None or claim.pid != attempt.pid):
             self._reap(attempt)
-            if claim is None and (attempt.wait_code == 125 or (attempt.wait_code or 0) < 0):
+            if claim is None and self._was_barren(attempt):
                 self._release(attempt)
                 text = "the command could not be started: no file can be made in the state directory"
                 self.never_began(attempt.spec, Outcome.FAILED, "spawn_failed", text)
                 return
-            if claim is not None and claim.whole:
+            if claim is not None and claim.whole and attempt.wait_code in (NO_FILE, None):
                 self._release(attempt)
                 self._contested(attempt.spec)  # somebody else claimed or revoked first
                 return
         facts = self._facts(attempt, "")
         known = exit_code(facts) is not None or (facts.exit is not None and facts.exit.bad_cwd)
-        if known or could_not_fork(facts) or claim is None or attempt.elsewhere:
+        if known or could_not_fork(facts) or attempt.elsewhere:
             self.finish(attempt)
         else:
             self.pursue(attempt, Intent(Reason.LOST, self.clock.now()))
+
+    def _was_barren(self, attempt: Attempt) -> bool:
+        """Whether a shim without a claim has proved that it never claimed: it would have made an exit, and the log of
+        it, which we made, is still there, so that nobody has emptied the folder."""
+        whole = read_exit(attempt.base) is None and os.path.lexists(attempt.base + ".log")
+        return whole and (attempt.wait_code == NO_FILE or (attempt.wait_code or 0) < 0)
 
     def _facts(self, attempt: Attempt, survivors: str) -> Facts:
         if attempt.gone and attempt.own and not attempt.tree:
@@ -168,7 +179,7 @@ class Supervisor:
             read_exit(attempt.base),
             attempt.intent,
             self.clock.now(),
-            wait_code=attempt.wait_code if claim is not None else None,
+            wait_code=attempt.wait_code,
             measured_s=self.clock.monotonic() - attempt.began if attempt.measured else None,
             survivors=survivors,
         )

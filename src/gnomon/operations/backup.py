@@ -21,6 +21,7 @@ from pathlib import Path
 from gnomon.core.errors import Conflict, Problem, UsageError, usage
 from gnomon.system.exchange import exchange
 from gnomon.system.filelock import HeldLock, LockTimeoutError
+from gnomon.system.plainfiles import NotPlain, open_plain
 
 DATABASE, MANIFEST, ATTEMPTS = "gnomon.db", "manifest.json", "attempts"
 FORMAT = 1
@@ -204,7 +205,7 @@ def _as_invalid(file: Path, *errors: type[Exception]) -> Iterator[None]:
 
 
 def _copy_logs(source: Path, target: Path, *, holes: bool) -> int:
-    """Output that is there now; what goes away meanwhile is left out."""
+    """Output that is there now; what goes away meanwhile, and what commands put in its place, is left out."""
     count = 0
     target.mkdir(mode=0o700)
     for shard in sorted(source.iterdir()) if source.is_dir() else ():
@@ -214,7 +215,7 @@ def _copy_logs(source: Path, target: Path, *, holes: bool) -> int:
             if log.suffix not in _LOGS:
                 continue
             (target / shard.name).mkdir(mode=0o700, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotPlain, PermissionError):
                 _copy(log, target / shard.name / log.name, holes=holes)
                 count += 1
     return count
@@ -223,7 +224,7 @@ def _copy_logs(source: Path, target: Path, *, holes: bool) -> int:
 def _copy(source: Path, target: Path, *, holes: bool = True) -> None:
     """The bytes of a file as they are now, into a new one (0600). Holes stay holes, or end the copy."""
     with (
-        open(os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb", 0) as read,
+        open(open_plain(str(source)), "rb", 0) as read,
         open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", 0) as write,
     ):
         size, at = os.fstat(read.fileno()).st_size, 0

@@ -19,6 +19,7 @@ import signal
 from typing import NoReturn
 
 from gnomon.core.redaction import Redactor, Stream
+from gnomon.system.plainfiles import open_plain, read_plain
 
 OUTPUT, LOG, ORDER, OVER = 0, 1, 6, 8
 _PIECE = 1 << 16
@@ -66,13 +67,12 @@ def _copy(stream: Stream, until_over: bool) -> bool:
 
 def _sift_result(redactor: Redactor, said: str, result: str) -> None:
     """What the command left as its result, without secrets, to where it is looked for."""
-    with open(said, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
-        data = file.read(_LARGEST)
+    data = read_plain(said, _LARGEST)
     try:
         data = json.dumps(redactor.json(json.loads(data)), ensure_ascii=False).encode("utf-8", "surrogatepass")
     except (ValueError, RecursionError):
         data = redactor.data(data)
-    fd = os.open(result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = open_plain(result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         write(fd, data)
     finally:

@@ -12,6 +12,8 @@ import os
 import sys
 from typing import TextIO
 
+from gnomon.system.plainfiles import open_plain, remove, size_of
+
 HIGH = 200
 """Our own descriptors start here, out of the way of those who close or reuse low numbers."""
 
@@ -36,7 +38,7 @@ class Spool:
             os.close(self._fd)
         self._count += 1
         self._path = f"{self._prefix}.out.{self._count}"
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = open_plain(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
         os.close(fd)
         with contextlib.suppress(OSError):
@@ -88,29 +90,24 @@ class Spool:
 
     def _lost(self, base: str) -> int:
         """The call closed our descriptor; the file is still there."""
-        try:
-            size = os.stat(self._path).st_size
-        except OSError:
-            return 0
+        size = size_of(self._path)
         if size:
             _move(self._path, base + ".log")
         else:
-            os.unlink(self._path)
+            remove(self._path)
         self._fd = -1
         return size
 
 
 def _move(spool: str, log: str) -> None:
-    """Where both are names of one file already, rename(2) does nothing."""
-    try:
+    """Where both are names of one file already, rename(2) does nothing. What can not be kept must not be the next's."""
+    with contextlib.suppress(OSError):
         try:
             os.rename(spool, log)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(log), mode=0o700, exist_ok=True)
             os.rename(spool, log)
-        os.unlink(spool)
-    except OSError:
-        pass
+    remove(spool)
 
 
 def _stream(fd: int) -> TextIO:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gnomon.system.clock import SystemClock
+from gnomon.system.plainfiles import read_plain, remove
 
 from .calling import Awaiter, CallableNotFound, Outcome, Stopped, call, resolve, traceback_of
 from .capture import HIGH, Spool
@@ -28,6 +29,7 @@ from .wire import BEHIND, MESSAGE_LIMIT, Began, Order, Over, line, opened, over_
 
 _BUFFER = 1 << 18
 _LINGER_MS = 5000
+_LONGEST = 1 << 30  # of an order in a file
 _PASSING = "pymongo"  # threads called so end by themselves within half a second of their client
 _LOOK_EVERY = 64  # calls between looks at our own memory
 _exit = os._exit
@@ -161,8 +163,7 @@ class Child:
         if not os.access(order.fence, os.F_OK):
             return False
         try:
-            with open(order.fence, "rb") as file:
-                return order.token < int(file.read())
+            return order.token < int(read_plain(order.fence, 4096))
         except (OSError, ValueError):
             return True
 
@@ -263,10 +264,9 @@ class Child:
 
 def read_order(path: bytes) -> bytes:
     """An order that was too long for a packet. Nobody needs it any more: what is not begun here is written anew."""
-    with open(path, "rb") as file:
-        body = file.read()
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+    name = os.fsdecode(path)
+    body = read_plain(name, _LONGEST)
+    remove(name)
     return body
 
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from gnomon.core.ports import Clock
 from gnomon.executors.loop import Loop
+from gnomon.system.plainfiles import remove
 
-from .places import Places, identity, remove_worker
+from .places import Places, identity, names, remove_worker
 from .reports import Reports
 from .worker import Worker
 
@@ -52,15 +53,13 @@ class Keeper:
             old = _older(prefix + ".journal", before) and _older(prefix + ".journal2", before, missing=True)
             if old and not ours and not identity(prefix, self._reports.boot, self._reports.namespace).lives:
                 remove_worker(prefix)
-        for node in os.listdir(self._places.nodes):
+        for node in names(self._places.nodes):
             path = f"{self._places.nodes}/{node}"
             if path != self._places.own and _older(f"{path}/boot", before):
                 self._places.leave(path)
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self._places.fences):
-                if _older(f"{self._places.fences}/{name}", before):
-                    with contextlib.suppress(OSError):
-                        os.unlink(f"{self._places.fences}/{name}")
+        for name in names(self._places.fences):
+            if _older(f"{self._places.fences}/{name}", before):
+                remove(f"{self._places.fences}/{name}")
         self._loop.after(_EVERY_S, self.sweep)
 
 
@@ -84,6 +83,6 @@ def leave(workers: Sequence[Worker], places: Places) -> None:
 
 def _older(path: str, before: float, *, missing: bool = False) -> bool:
     try:
-        return os.stat(path).st_mtime < before
+        return os.lstat(path).st_mtime < before
     except OSError:
         return missing

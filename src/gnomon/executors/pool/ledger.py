@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 
+from gnomon.system.plainfiles import open_plain
+
 from .capture import HIGH
 
 _ROTATE = 256 * 1024
@@ -52,7 +54,7 @@ class Journal:
         return (status.st_dev, status.st_ino) == self._inode
 
     def _open(self, flags: int = 0) -> None:
-        fd = os.open(self._paths[self._turn], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+        fd = open_plain(self._paths[self._turn], os.O_WRONLY | os.O_CREAT | os.O_APPEND | flags)
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
         os.close(fd)
         status = os.fstat(self._fd)
@@ -67,7 +69,7 @@ def identify(prefix: str) -> int:
         boot = text.read().strip()
     identity = {"pid": os.getpid(), "start": start, "boot": boot, "namespace": os.readlink("/proc/self/ns/pid")}
     part = f"{prefix}.id-new"
-    fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_plain(part, os.O_RDWR | os.O_CREAT)
     high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
     os.close(fd)
     os.write(high, json.dumps(identity).encode())

@@ -22,10 +22,13 @@ from urllib.parse import quote
 from gnomon.executors import processes
 from gnomon.executors.attempt import Key
 from gnomon.executors.files import AttemptFiles
+from gnomon.system.plainfiles import open_plain, read_plain, read_whole, remove, size_of
 
 from .wire import Began, Over, records
 
 _READS = 10
+_SMALL, _JOURNAL = 4096, 1 << 28
+"""What is read of a file at most. Journals are far smaller: they are emptied at 256 KiB if all ends are durable."""
 
 
 @dataclass(slots=True)
@@ -53,23 +56,20 @@ class Places:
         self.attempts.open()
         os.makedirs(self.fences, mode=0o700, exist_ok=True)
         os.makedirs(self.own, mode=0o700, exist_ok=True)
-        with open(f"{self.own}/boot", "w", encoding="ascii") as file:
-            file.write(processes.boot_id())
+        _write(f"{self.own}/boot", processes.boot_id())
 
     def restarted(self, node_id: str) -> bool:
         """Whether the machine was restarted since this node opened its pool: what it wrote last may be lost."""
         try:
-            with open(f"{self.nodes}/{_safe(node_id)}/boot", encoding="ascii") as file:
-                return file.read() not in ("", processes.boot_id())
-        except (OSError, ValueError):
+            return read_plain(f"{self.nodes}/{_safe(node_id)}/boot", _SMALL) not in (b"", processes.boot_id().encode())
+        except OSError:
             return False
 
     def leave(self, node: str = "") -> None:
         """Remove the directory of a node (path; default: our own) if no worker's files are in it."""
         node = node or self.own
-        if _names(node) == ["boot"]:
-            with contextlib.suppress(OSError):
-                os.unlink(f"{node}/boot")
+        if names(node) == ["boot"]:
+            remove(f"{node}/boot")
         with contextlib.suppress(OSError):
             os.rmdir(node)
 
@@ -80,7 +80,7 @@ class Places:
             self._count += 1
             prefix = f"{self.own}/{os.getpid()}-{self._count}"
             try:
-                os.close(os.open(f"{prefix}.journal", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                os.close(open_plain(f"{prefix}.journal", os.O_CREAT | os.O_EXCL))
             except FileExistsError:
                 continue
             return prefix
@@ -96,24 +96,32 @@ class Places:
         Durable before it returns as far as processes go, not against loss of power (a reboot ends them all).
         """
         path = self.fence(run_id, number)
-        with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
-            if int(file.read()) >= token:
+        with contextlib.suppress(OSError, ValueError):
+            if int(read_plain(path, _SMALL)) >= token:
                 return
         os.makedirs(self.fences, mode=0o700, exist_ok=True)
         part = f"{path}-{os.getpid()}"
-        with open(part, "w", encoding="ascii") as text:
-            text.write(str(token))
+        _write(part, str(token))
         os.rename(part, path)
 
     def workers(self) -> Iterator[str]:
         """Every worker of every node that has left files."""
-        for node in _names(self.nodes):
-            for name in _names(f"{self.nodes}/{node}"):
+        for node in names(self.nodes):
+            for name in names(f"{self.nodes}/{node}"):
                 if name.endswith(".journal"):
                     yield f"{self.nodes}/{node}/{name.removesuffix('.journal')}"
 
 
-def _names(directory: str) -> list[str]:
+def _write(path: str, text: str) -> None:
+    fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def names(directory: str) -> list[str]:
+    """What is in it; nothing where there is none."""
     try:
         return os.listdir(directory)
     except OSError:
@@ -132,8 +140,8 @@ def read_journal(prefix: str) -> bytes:
         before = _sizes(prefix)
         parts = []
         for _, path, _ in sorted(before):
-            with contextlib.suppress(OSError), open(path, "rb") as file:
-                text = file.read()
+            with contextlib.suppress(OSError):
+                text = read_plain(path, _JOURNAL)
                 parts.append(text[: text.rfind(b"\n") + 1])
         data, after = b"".join(parts), {path: size for _, path, size in _sizes(prefix)}
         if all(after.get(path, 0) >= size for _, path, size in before):  # else what was in one has moved to the other
@@ -146,7 +154,7 @@ def _sizes(prefix: str) -> list[tuple[int, str, int]]:
     found = []
     for path in (prefix + ".journal", prefix + ".journal2"):
         with contextlib.suppress(OSError):
-            status = os.stat(path)
+            status = os.lstat(path)
             found.append((status.st_mtime_ns, path, status.st_size))
     return found
 
@@ -178,14 +186,17 @@ class Identity:
 def identity(prefix: str, boot: str, namespace: str) -> Identity:
     """Whether the worker lives: by pid and start time, or by its lock if it is in another pid namespace."""
     try:
-        with open(prefix + ".id", "rb") as file:
-            data = json.load(file)
-            held = _locked(file.fileno())
+        fd = open_plain(prefix + ".id")
+        try:
+            data = json.loads(read_whole(fd, _SMALL))
+            held = _locked(fd)
+        finally:
+            os.close(fd)
         pid, start = int(data["pid"]), int(data["start"])
         near = data["namespace"] == namespace
         if data["boot"] != boot:
             return Identity(pid, start, False, False)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Identity(0, 0, False, False)
     if not near:
         return Identity(pid, start, False, held)
@@ -208,7 +219,7 @@ def spool_of(prefix: str) -> str | None:
     directory, _, name = prefix.rpartition("/")
     with contextlib.suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
-            if entry.name.startswith(f"{name}.out.") and entry.stat().st_size:
+            if entry.name.startswith(f"{name}.out.") and size_of(entry.path):
                 return entry.path
     return None
 
@@ -230,9 +241,8 @@ def show(prefix: str, base: str) -> bool:
 def remove_worker(prefix: str) -> None:
     """Remove all files of a worker that is dead and of which nothing more is to be learnt. Idempotent."""
     directory, _, name = prefix.rpartition("/")
-    for entry in _names(directory):
+    for entry in names(directory):
         if entry.startswith((f"{name}.out.", f"{name}.id", f"{name}.journal")):
-            with contextlib.suppress(OSError):
-                os.unlink(f"{directory}/{entry}")
+            remove(f"{directory}/{entry}")
     with contextlib.suppress(OSError):
         os.rmdir(directory)

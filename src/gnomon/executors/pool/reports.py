@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import replace
 
 from gnomon.core.attempts import Adoption, Ended, Handle, Outcome, Sink, Started
@@ -14,6 +12,7 @@ from gnomon.executors.attempt import Key, log_limit
 from gnomon.executors.capping import CappedLog
 from gnomon.executors.logwatch import LogWatch
 from gnomon.executors.loop import Loop
+from gnomon.system.plainfiles import remove, size_of
 
 from .places import Places, show
 from .settling import died, ended, instant, never
@@ -59,11 +58,7 @@ class Reports:
     ) -> None:
         """Its worker has died, and nothing of it is left but for `survivors`. `lost`: see `settling.died`."""
         self.watch(errand, prefix)
-        try:
-            size = os.stat(errand.base + ".log").st_size
-        except OSError:
-            size = 0
-        kept = self._kept(errand, size)
+        kept = self._kept(errand, size_of(errand.base + ".log"))
         now = self._clock.now()
         more = {"survivors": survivors, "lost": lost}
         self.emit(died(errand.spec, errand.began, now, errand.intent, code, ours=ours, log_bytes=kept, **more))
@@ -100,8 +95,7 @@ class Reports:
             self._logs.remove(log)
             errand.log = None
             if size == 0:  # what we took for its output was the next attempt's
-                with contextlib.suppress(OSError):
-                    os.unlink(errand.base + ".log")
+                remove(errand.base + ".log")
         if size <= limit:
             return size
         return self._logs.finish(log or CappedLog(errand.base + ".log", limit))

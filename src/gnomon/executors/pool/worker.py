@@ -19,6 +19,7 @@ from gnomon.executors import processes
 from gnomon.executors.attempt import Key
 from gnomon.executors.capping import CappedLog
 from gnomon.executors.files import Intent
+from gnomon.system.plainfiles import open_plain, read_plain
 
 from .wire import PACKET_LIMIT, Over, opened, packet
 
@@ -141,7 +142,7 @@ class Worker:
         options = {"fd": self.theirs.fileno(), "prefix": self.prefix} | asdict(settings) | {"path": list(self.path)}
         source = str(Path(__file__).resolve().parents[3])
         argv = [settings.python, "-c", _START, source, self.program, json.dumps(options)]
-        out = os.open(self.prefix + ".out.0", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        out = open_plain(self.prefix + ".out.0", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             return subprocess.Popen(
                 argv,
@@ -192,7 +193,7 @@ class Worker:
         if len(errand.body) <= PACKET_LIMIT:
             return errand.body
         path = errand.base + ".args"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         with open(fd, "wb") as file:
             file.write(errand.body)
         return b"@" + os.fsencode(path)
@@ -246,8 +247,7 @@ class Worker:
     def last_words(self) -> str:
         """Why it could not even start, as far as it has said."""
         try:
-            with open(self.prefix + ".out.0", "rb") as file:
-                said = file.read(4000).decode("utf-8", "replace").strip()
+            said = read_plain(self.prefix + ".out.0", 4000).decode("utf-8", "replace").strip()
         except OSError:
             said = ""
         code = self.reap()

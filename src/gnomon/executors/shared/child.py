@@ -29,6 +29,7 @@ from gnomon.executors.pool.hygiene import rss_bytes
 from gnomon.executors.pool.ledger import identify
 from gnomon.executors.pool.wire import BEHIND, Began, Order, Over, line, opened, over_line, unpack
 from gnomon.system.clock import SystemClock
+from gnomon.system.plainfiles import read_plain
 
 from .ledger import Key, ManyJournal
 from .talk import FORGET, ORDER, PING, pack_blame, unpack_keys
@@ -312,8 +313,7 @@ def _fenced(order: Order) -> bool:
     if not os.access(order.fence, os.F_OK):
         return False
     try:
-        with open(order.fence, "rb") as file:
-            return order.token < int(file.read())
+        return order.token < int(read_plain(order.fence, 4096))
     except (OSError, ValueError):
         return True
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from gnomon.core.attempts import Failure, Outcome
 from gnomon.executors.pool.reports import Reports
 from gnomon.executors.pool.settling import died
 from gnomon.executors.pool.worker import Errand
+from gnomon.system.plainfiles import size_of
 
 HANGS = "the shared worker did not answer for {seconds:g} s and was killed"
 
@@ -21,10 +21,7 @@ class SharedReports(Reports):
 
     def culprit(self, errand: Errand, at: str, code: int | None) -> None:
         """The worker had to be killed because this attempt has held up all the others, there."""
-        try:
-            size = os.stat(errand.base + ".log").st_size
-        except OSError:
-            size = 0
+        size = size_of(errand.base + ".log")
         ended = died(errand.spec, errand.began, self._clock.now(), errand.intent, code, ours=True, log_bytes=size)
         text = f"it held up the shared worker, with all that waited in it, at {at}: async functions must not block"
         self.emit(replace(ended, outcome=Outcome.FAILED, error=Failure("loop_blocked", text)))

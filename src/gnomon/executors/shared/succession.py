@@ -54,7 +54,7 @@ class Relic(Mortal):
         now: list[int] = []
         for suffix in (".journal", ".journal2"):
             try:
-                status = os.stat(self.prefix + suffix)
+                status = os.lstat(self.prefix + suffix)
             except OSError:
                 continue
             now += [status.st_size, status.st_mtime_ns]

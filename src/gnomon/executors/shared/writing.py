@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from gnomon.system.plainfiles import open_plain
+
 _LONGEST = 8192
 _HELD = 1024  # of a line that is longer: a secret may be half in it
 _NOTE = b"[gnomon: the rest of the output was dropped, the log is full]\n"
@@ -61,12 +63,12 @@ class Log:
             self._full = True
 
     def _append(self, data: bytes) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         try:
-            fd = os.open(self._path, flags, 0o600)
+            fd = open_plain(self._path, flags)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            fd = os.open(self._path, flags, 0o600)
+            fd = open_plain(self._path, flags)
         try:
             return os.write(fd, data)
         finally:
