@@ -13,6 +13,7 @@ from typing import Any
 
 from .wire import MESSAGE_LIMIT, RESULT_LIMIT
 
+_STANDARD = sys.path[:]  # before callables' directories are added to it
 _DEEPEST = 100
 _TRACEBACK_LIMIT = 64 * 1024
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -47,8 +48,7 @@ class Awaiter:
 
     def wait(self, awaitable: Any, context: contextvars.Context) -> Any:
         """The result of a coroutine; tasks it left behind are cancelled."""
-        import asyncio  # 30 ms that only async callables cost
-
+        asyncio = ours("asyncio")  # 30 ms that only async callables cost
         if self.loop is None or self.loop.is_closed():
             self.loop = asyncio.new_event_loop()
         self.task = self.loop.create_task(_awaited(awaitable), context=context)
@@ -73,6 +73,19 @@ class Awaiter:
 
 async def _awaited(awaitable: Any) -> Any:
     return await awaitable
+
+
+def ours(name: str) -> Any:
+    """A module of the library, whatever file of that name lies beside the callables: what we import late."""
+    found = sys.modules.get(name)
+    if found is None:
+        path = sys.path[:]
+        sys.path[:] = _STANDARD
+        try:
+            found = import_module(name)
+        finally:
+            sys.path[:] = path
+    return found
 
 
 def call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], awaiter: Awaiter) -> Outcome:
@@ -189,9 +202,8 @@ def _import(module: str, names: list[str]) -> tuple[Any, list[str]]:
 
 
 def _siblings(package: str) -> list[str]:
-    import pkgutil
-
     try:
+        pkgutil = ours("pkgutil")
         where = list(sys.modules[package].__path__) if package else [p for p in sys.path if "site-packages" not in p]
         return [found.name for found in pkgutil.iter_modules(where)]
     except Exception:
@@ -199,21 +211,17 @@ def _siblings(package: str) -> list[str]:
 
 
 def _near(name: str, known: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, known, n=1)
+    near = ours("difflib").get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def traceback_of(error: BaseException) -> str:
     """As the interpreter prints it, without our own frames."""
-    import traceback
-
     try:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("gnomon.executors.pool"):
             trace = trace.tb_next
-        text = "".join(traceback.format_exception(type(error), error, trace))
+        text = "".join(ours("traceback").format_exception(type(error), error, trace))
     except BaseException:
         return f"{type(error).__name__} (its traceback can not be had)\n"
     return text if len(text) <= _TRACEBACK_LIMIT else f"{text[:_TRACEBACK_LIMIT]}\n[… cut …]\n"
