@@ -10,8 +10,11 @@ from datetime import datetime
 
 from gnomon.core import lifecycle
 from gnomon.core.attempts import Event, Executor
+from gnomon.core.errors import Unavailable
+from gnomon.core.handover import type_name
 from gnomon.core.ports import Clock, Logs, Store, Transaction
 from gnomon.core.records import NodeRecord, RunFilter, RunRecord
+from gnomon.core.reports import received, unwritable
 from gnomon.core.states import FINAL, State
 from gnomon.core.timekeeping import SETTING, Memory, Timekeeper, clock_text
 from gnomon.core.values import rfc3339
@@ -35,14 +38,20 @@ logger = logging.getLogger("gnomon")
 class Inbox:
     """Where executors leave their reports, from any thread."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._events: list[Event] = []
         self.wake = wake
 
     def put(self, event: Event) -> None:
+        """Take a report, through the gate."""
+        judged = received(event, self._clock.now())
+        if judged is None:
+            logger.error("an executor reported what is no report about an attempt: a %s", type_name(event))
+            return
         with self._lock:
-            self._events.append(event)
+            self._events.append(judged)
         self.wake()
 
     def take(self) -> list[Event]:
@@ -98,7 +107,7 @@ class Node:
     _trusted: bool = True
 
     def __post_init__(self) -> None:
-        self.inbox = Inbox(self.wake)
+        self.inbox = Inbox(self.wake, self.clock)
         self.time = Timekeeper(self.record.boot_id)
         self.elector = Elector(self.context, self.record, self.time)
         self.planner = Planner(self.context)
@@ -142,11 +151,13 @@ class Node:
         events = self.inbox.take()
         try:
             acts = self.store.write(lambda tx: self._decide(tx, events, now, dead))
-        except BaseException:
+        except BaseException as error:
             self.inbox.put_back(events)
             self.elector.doubt()
             self.performer.in_doubt = True
-            raise
+            if isinstance(error, Unavailable) or not (isinstance(error, Exception) and self._one_by_one(now)):
+                raise
+            return now
         self.performer.in_doubt = False
         if acts.started_up:
             self.startup_pending = False
@@ -184,6 +195,43 @@ class Node:
             self.lookout.step(tx, now, acts)
         self.notifier.step(tx, now, leads, acts)
         self._collect_cancels(tx, acts)
+        return acts
+
+    def _one_by_one(self, now: datetime) -> bool:
+        """Each report in a transaction of its own, so that one that cannot be written spoils nothing else: of its
+        attempt only is kept that it has ended. Whether there was one: else the reports are not why the step failed.
+        """
+        events, found = self.inbox.take(), False
+        while events:
+            try:
+                found = not self._taken(events[0], now) or found
+            except Unavailable:
+                self.inbox.put_back(events)
+                raise
+            del events[0]
+        return found
+
+    def _taken(self, event: Event, now: datetime) -> bool:
+        """Write one report, or what is left of it. Whether it could be written as it is."""
+        rest: Event | None = event
+        while rest is not None:
+            try:
+                acts = self.store.write(lambda tx, e=rest: self._take_in(tx, [e], now))  # type: ignore[misc]
+            except Unavailable:
+                raise
+            except Exception as error:
+                logger.exception("a report about attempt %d of run %s cannot be written", event.number, event.run_id)
+                rest = unwritable(event, error, now) if rest is event else None
+            else:
+                self.performer.perform(acts)
+                self._observed(acts)
+                return rest is event
+        return False
+
+    def _take_in(self, tx: Transaction, events: list[Event], now: datetime) -> Acts:
+        """Reports and what follows from them, and nothing else of a step."""
+        acts = Acts()
+        self.progress.step(tx, self.intake.step(tx, events, now, acts), now, acts)
         return acts
 
     def _observed(self, acts: Acts) -> None:
@@ -227,12 +275,11 @@ class Node:
         """Stop owning anything: what still runs goes on and waits for a successor."""
         for executor in self.executors.values():
             executor.detach()
-        events = self.inbox.take()
         now = self.clock.now()
+        self._one_by_one(now)
 
         def last(tx: Transaction) -> Acts:
             acts = Acts()
-            self.progress.step(tx, self.intake.step(tx, events, now, acts), now, acts)
             self.notifier.step(tx, now, False, acts)
             self._remember(tx)
             self.elector.leave(tx, now)

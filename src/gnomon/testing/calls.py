@@ -96,10 +96,12 @@ class CallExecutorSuite:
         assert (end.outcome, end.never_started) == (Outcome.FAILED, False)
         assert (end.error and end.error.code, end.error and end.error.message) == ("ValueError", "no")
 
-    def test_a_result_that_is_too_large(self, executor: Executor, sink: Recorder, tmp_path: Path, ledger: Path) -> None:
+    def test_what_has_returned_has_succeeded_though_its_result_is_too_large(
+        self, executor: Executor, sink: Recorder, tmp_path: Path, ledger: Path
+    ) -> None:
         executor.start([self.spec(tmp_path, "a", "give", value="x" * 70_000)])
         end = sink.ended("a")
-        assert (end.outcome, end.error and end.error.code) == (Outcome.FAILED, "result_too_large")
+        assert (end.outcome, end.result, end.error and end.error.code) == (Outcome.SUCCEEDED, None, "bad_result")
 
     def test_timeout(self, executor: Executor, sink: Recorder, tmp_path: Path, ledger: Path) -> None:
         executor.start([self.spec(tmp_path, "a", "hang", timeout_s=0.3, kill_grace_s=0.5)])
