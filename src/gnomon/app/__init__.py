@@ -11,14 +11,14 @@ from .parts import MEMORY, Parts, open_parts, registries
 from .pipeline import PipelineResult, run_file
 from .running import Running, running
 from .serve import serve
-from .signals import signals
-from .versions import schema_versions
+from .versions import kept_before, schema_versions
 
 __all__ = [
     "MEMORY",
     "Parts",
     "PipelineResult",
     "Running",
+    "kept_before",
     "load_zone",
     "open_parts",
     "registries",
@@ -26,6 +26,5 @@ __all__ = [
     "running",
     "schema_versions",
     "serve",
-    "signals",
     "tzdata_versions",
 ]

@@ -25,8 +25,9 @@ from gnomon.engine.node import Node
 from gnomon.jobfiles.directory import DirectoryWatcher
 from gnomon.operations.context import Desk
 from gnomon.operations.files import FileDesk, owned_paths
+from gnomon.operations.nodes import join_nodes
 from gnomon.operations.runs import cancel_run
-from gnomon.operations.settings import state_directory
+from gnomon.operations.settings import database_file, state_directory
 from gnomon.operations.zonedata import note_zone_data
 from gnomon.schedules import tzdata_versions
 from gnomon.system.filelock import HeldLock
@@ -172,9 +173,9 @@ def running(
         peers: Peers | None = None
         lock: HeldLock | None = None
         if lasting:
-            place = parts.directory / "nodes"
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = HeldLock(place / f"{node_id}.lock")
+            database = database_file(parts.settings.db)
+            assert database is not None
+            lock = join_nodes(database, node_id)
             stack.callback(lock.release)
             peers = Peers(node_id, host, boot_id())
         record = NodeRecord(
@@ -197,7 +198,7 @@ def running(
             node.dead_nodes, loop.peers_changed = peers.dead, peers.changed
         files = None if jobs is None else FileDesk(desk, _watcher(parts, jobs))
         post = _post(parts, node) if alerts else None
-        vitals = Vitals(node_id, (loop, node, parts.store, *executors.values(), *logger.handlers), parts.clock, lock)
+        vitals = Vitals(node_id, (loop, node, parts.store, *executors.values()), parts.clock, lock)
         watchdog = Watchdog(parts.desk("watchdog"), vitals)
         work = Running(parts, node, loop, desk, files, lasting, vitals, watchdog, embedding is not None, post)
         try:

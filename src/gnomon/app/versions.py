@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from pathlib import Path
 from urllib.parse import quote
 
 from gnomon.operations.settings import database_file
@@ -22,3 +23,11 @@ def schema_versions(db: str) -> tuple[str | None, str]:
     except sqlite3.Error:
         return None, HEAD
     return None if row is None else str(row[0]), HEAD
+
+
+def kept_before(db: str, schema: str | None) -> Path | None:
+    """The copy that an upgrade from this schema left beside the database."""
+    from gnomon.stores.sqlite_files import kept_of
+
+    path = database_file(db)
+    return None if path is None or schema is None else kept_of(path, schema)

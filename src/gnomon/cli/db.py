@@ -30,19 +30,22 @@ def path(session: Session) -> None:
 
 @command(app, "upgrade", machine=True)
 def upgrade(session: Session) -> None:
-    """Bring the schema up to date, making the database if there is none. Back it up before."""
-    from gnomon.app import open_parts, schema_versions
+    """Bring the schema up to date, making the database if there is none. As it was, it stays beside it."""
+    from gnomon.app import kept_before, open_parts, schema_versions
 
     before, _ = schema_versions(session.settings.db)
     with open_parts(session.settings, upgrade=True):
         after, _ = schema_versions(session.settings.db)
     place = str(session.database or session.settings.db)
+    kept = None if before == after else kept_before(session.settings.db, before)
     if session.json:
-        print_json({"path": place, "from": before, "to": after})
+        print_json({"path": place, "from": before, "to": after, "kept": None if kept is None else str(kept)})
     elif before == after:
         print(f"{place} is up to date: schema {after}")
     else:
         print(f"{place}: schema {before or 'none'} → {after}")
+        if kept is not None:
+            print(f"as it was: {kept} (`gnomon db restore` of the version before puts it back)")
 
 
 @command(app, "backup", machine=True)

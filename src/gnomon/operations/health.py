@@ -13,9 +13,9 @@ from gnomon.core.ports import Reader
 from gnomon.core.records import NodeRecord
 from gnomon.system.filelock import MOST_TOLD, told
 from gnomon.system.host import boot_id, host_name
-from gnomon.system.peers import Peers
 
 from .context import Desk
+from .nodes import gone
 
 _COUNTED = 1000
 """More overdue schedules than this are not counted."""
@@ -74,7 +74,7 @@ def _told(desk: Desk, node: NodeRecord, own: Itself | None) -> Sequence[Check]:
 def _facts(desk: Desk, reader: Reader, overdue_s: float, own: Itself | None) -> Facts:
     now = desk.clock.now()
     nodes = [node for node in reader.nodes() if node.stopped_at is None]
-    dead = Peers(desk.engine.node_id, host_name(), boot_id()).dead(nodes)
+    dead = gone(desk, nodes)
     late = reader.due_schedules(now - timedelta(seconds=overdue_s), _COUNTED)
     return Facts(
         now,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -23,10 +23,10 @@ from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import ACTIVE, RunEvent
 from gnomon.core.values import rfc3339
-from gnomon.system.filelock import is_held
 
 from .backup import sync
 from .context import Desk
+from .nodes import working_nodes
 
 RESTORED = "restored"
 """The reason of runs that a backup showed as unfinished."""
@@ -103,12 +103,6 @@ def _drop_messages(tx: Transaction) -> int:
     pending = tx.pending_deliveries(_BATCH)
     tx.update_deliveries([replace(one, next_at=None, error="dropped: restored from a backup") for one in pending])
     return len(pending)
-
-
-def working_nodes(database: Path) -> Sequence[str]:
-    """Schedulers that work on this database now, by the locks they hold: the file itself may be unreadable."""
-    locks = sorted(Path(f"{database}.d", "nodes").glob("*.lock"))
-    return [lock.name.removesuffix(".lock") for lock in locks if is_held(lock)]
 
 
 def refuse_target(database: Path, force: bool) -> None:

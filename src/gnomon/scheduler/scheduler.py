@@ -91,8 +91,7 @@ class Scheduler(Asking, Configuring, Deleting, Flows):
         self._own_configurations: Contents = {}
         self._functions: dict[str, Function] = {}
         self._threads = executor == "thread"
-        found = module_path()
-        self._embedding = Embedding(functions=self._functions, threads=self._threads, path=found, packages=found)
+        self._embedding = Embedding(functions=self._functions, threads=self._threads, path=module_path())
         self._session = Session(
             settings,
             self._embedding,

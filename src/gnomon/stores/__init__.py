@@ -66,7 +66,8 @@ def open_store(
     Raises:
         UsageError: `unknown_store`, `postgresql_missing`, `permission_denied`, `not_a_database`,
             `not_a_gnomon_database`, `schema_old`, `schema_newer`, `database_cannot_open`, `no_wal`.
-        Unavailable: `database_locked`, `database_read_only`, `disk_full`, `database_io_error`.
+        Unavailable: `database_locked`, `database_read_only`, `disk_full`, `database_io_error`,
+            `database_replaced`.
     """
     name, rest = _split(os.fspath(target))
     for scheme in BUILTIN:

@@ -39,6 +39,11 @@ def watch(store: Forkable) -> None:
     _STORES.add(store)
 
 
+def stores() -> list[Forkable]:
+    """All that are watched."""
+    return list(_STORES)
+
+
 @contextlib.contextmanager
 def no_fork() -> Iterator[None]:
     """For the body, which opens connections of its own."""
@@ -48,7 +53,7 @@ def no_fork() -> Iterator[None]:
 
 def _before() -> None:
     _FORKING.acquire()
-    for store in list(_STORES):
+    for store in stores():
         store.before_fork()
         _held.append(store)
 

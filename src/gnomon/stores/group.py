@@ -60,10 +60,14 @@ class GroupCommit:
         self._leading = False
         self._leader: int | None = None
 
+    def is_led_here(self) -> bool:
+        """Whether this thread is in the middle of a shared transaction."""
+        return self._leader == threading.get_ident()
+
     def write(self, work: Callable[[Transaction], Any]) -> Any:
         """Run `work` in a transaction of its own or a shared one; return its value once that is durable."""
         me = threading.get_ident()
-        if self._leader == me:
+        if self.is_led_here():
             raise InvariantViolated(Problem("nested_write", "a write was begun inside a write"))
         ticket = Ticket(work)
         with self._gate:

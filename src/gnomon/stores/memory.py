@@ -15,8 +15,8 @@ from . import forking
 from .group import Ticket
 from .schema_sqlite import create
 from .sql.transaction import SqlReader
-from .sqlite import Hook, Writer
 from .sqlite_errors import EXPLAINED, explain
+from .writer import Hook, Writer
 
 T = TypeVar("T")
 PLACE = "in memory"

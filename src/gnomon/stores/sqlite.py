@@ -8,22 +8,26 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from gnomon.core.errors import GnomonError, Problem, Unavailable
+from gnomon.core.errors import Problem, Unavailable
 from gnomon.core.ports import Clock, Reader, Transaction
 from gnomon.system.filelock import FileLock, LockTimeoutError
 
 from . import forking
-from .group import GroupCommit, Ticket
-from .sql.transaction import SqlReader, SqlTransaction
+from .group import GroupCommit
+from .sql.transaction import SqlReader
 from .sqlite_errors import EXPLAINED, explain, locked
+from .sqlite_presence import Presence, refuse_foreign_log
+from .writer import Hook, Writer
 
 T = TypeVar("T")
-Hook = Callable[[str], None]
 IDLE_READERS = 8
+_LET_GO_S = 5.0
+"""How long readers at work are waited for, when all connections have to be opened anew."""
 
 
 def connect(path: str, *, timeout_s: float, read_only: bool = False, cache_kib: int = 8192) -> sqlite3.Connection:
     """A connection that begins no transaction by itself. WAL must be set already (it stays with the file)."""
+    refuse_foreign_log(path)
     where = f"file:{_uri(path)}?mode={'ro' if read_only else 'rw'}"
     db = sqlite3.connect(
         where, timeout=timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256, uri=True
@@ -38,146 +42,12 @@ def _uri(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-class Writer:
-    """One write connection and the shared transactions on it (`group.Committer`)."""
-
-    def __init__(
-        self,
-        open_: Callable[[], sqlite3.Connection],
-        guard: Callable[[], contextlib.AbstractContextManager[object]],
-        clock: Clock,
-        place: str,
-        on_commit: Hook | None,
-        *,
-        reopens: bool = True,
-    ) -> None:
-        self._reopens = reopens
-        self._open = open_
-        self._guard = guard
-        self._clock = clock
-        self._place = place
-        self._on_commit = on_commit
-        self._db: sqlite3.Connection | None = None
-        self._busy = threading.RLock()
-        self.commits = 0
-
-    def commit(self, take: Callable[[], list[Ticket]]) -> None:
-        """See `group.Committer`."""
-        try:
-            with self._busy, self._guard():
-                self._commit(take)
-        except sqlite3.Error as error:
-            raise explain(error, self._place) from error
-
-    def _commit(self, take: Callable[[], list[Ticket]]) -> None:
-        if self._db is None:
-            self._db = self._open()
-        db, tickets, committing = self._db, list[Ticket](), False
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            tickets = take()
-            if self._run_all(db, tickets):
-                self._tell("before_commit")
-                committing = True
-                db.execute("COMMIT")
-                self.commits += 1
-            elif db.in_transaction:
-                db.execute("ROLLBACK")
-        except BaseException as error:
-            if committing and not isinstance(error, sqlite3.Error) and not db.in_transaction:
-                for ticket in tickets:  # an interrupt right behind the commit: it is durable
-                    ticket.kept = True
-                raise
-            self._abandon(db, error)
-            raise
-        if committing:
-            try:
-                self._tell("after_commit")
-            except BaseException as error:
-                for ticket in tickets:
-                    ticket.error = error
-
-    def _run_all(self, db: sqlite3.Connection, tickets: list[Ticket]) -> bool:
-        """Whether there is anything to commit."""
-        touched: dict[str, dict[str, None]] = {}
-        wrote = False
-        for ticket in tickets:
-            session = SqlTransaction(db.cursor(), self._clock)
-            if self._run(db, ticket, session, alone=len(tickets) == 1):
-                wrote = wrote or session.wrote
-                for kind, ids in session.touched.items():
-                    touched.setdefault(kind, {}).update(ids)
-            session.end()
-        if touched:
-            feed = SqlTransaction(db.cursor(), self._clock)
-            feed.append_change(self._clock.now(), touched)
-            feed.end()
-        return wrote
-
-    def _run(self, db: sqlite3.Connection, ticket: Ticket, session: SqlTransaction, *, alone: bool) -> bool:
-        """Run one work; whether it is to be kept."""
-        if not alone:
-            db.execute("SAVEPOINT work")
-        try:
-            ticket.answer = ticket.work(session)
-            session.keep_tokens()
-        except BaseException as error:
-            if not (isinstance(error, Exception) or ticket.leads):
-                raise
-            ticket.answer = None
-            ticket.error = explain(error, self._place) if isinstance(error, EXPLAINED) else error
-            if ticket.error is not error:
-                ticket.error.__cause__ = error
-            if alone and db.in_transaction:
-                db.execute("ROLLBACK")
-            elif not alone:
-                if not db.in_transaction and isinstance(ticket.error, GnomonError):
-                    raise ticket.error from None  # SQLite gave up the whole transaction, the others' work with it
-                db.execute("ROLLBACK TO work")
-                db.execute("RELEASE work")
-            return False
-        if not alone:
-            db.execute("RELEASE work")
-        return True
-
-    def _abandon(self, db: sqlite3.Connection, error: BaseException) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error) and self._reopens:
-            self._db = None  # after a failed write or fsync, begin anew from what the file says
-            with contextlib.suppress(sqlite3.Error):
-                db.close()
-
-    def _tell(self, moment: str) -> None:
-        if self._on_commit is not None:
-            self._on_commit(moment)
-
-    def close(self) -> None:
-        """After the transaction under way, if any. Idempotent."""
-        with self._busy:
-            self._close()
-
-    def pause(self) -> None:
-        """Close after the transaction under way, and begin none before `resume`, which the same thread calls."""
-        self._busy.acquire()
-        self._close()
-
-    def resume(self) -> None:
-        """See `pause`."""
-        self._busy.release()
-
-    def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-
 class SqliteStore:
     """A `Store` in one SQLite file, shared by threads and by processes of one machine.
 
     Args:
         path: a file with the current schema (`gnomon.stores.open_store` sees to that).
+        name: what it was called, if links lead from there to `path`.
         clock: for the times in the feed of changes.
         lock_timeout_s: how long a write waits for other processes before it gives up.
         read_only: every write is refused.
@@ -189,11 +59,13 @@ class SqliteStore:
         path: str,
         clock: Clock,
         *,
+        name: str | None = None,
         lock_timeout_s: float = 30.0,
         read_only: bool = False,
         on_commit: Hook | None = None,
     ) -> None:
         self.path = path
+        self._presence = Presence(path, name or path)
         self._clock = clock
         self._timeout_s = lock_timeout_s
         self._read_only = read_only
@@ -206,13 +78,13 @@ class SqliteStore:
         self._watch: sqlite3.Connection | None = None
         self._watches = 0
         self._lock = None if read_only else FileLock(path, lock_timeout_s)
-        self._writer = Writer(self._open_writer, self._exclusively, clock, path, on_commit)
+        self._writer = Writer(self._open_writer, self._exclusively, clock, path, on_commit, check=self._presence.check)
         self._group = GroupCommit(self._writer)
         forking.watch(self)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """See `core.ports.Store`."""
-        self._check_usable()
+        self._ensure()
         if self._read_only:
             hint = "open it without mode=ro"
             raise Unavailable(Problem("database_read_only", f"{self.path} was opened for reading only", hint=hint))
@@ -221,6 +93,7 @@ class SqliteStore:
 
     def read(self, work: Callable[[Reader], T]) -> T:
         """See `core.ports.Store`."""
+        self._ensure()
         db = self._borrow()
         try:
             db.execute("BEGIN")
@@ -240,18 +113,28 @@ class SqliteStore:
         """See `core.ports.Store`."""
         try:
             while True:
-                self._check_usable()
+                self._ensure()
                 with self._watching:
                     if not self._forking:
-                        return self._look()
+                        seen = int(self._pin().execute("PRAGMA data_version").fetchone()[0])
+                        return (self._watches << 32) + seen
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
 
-    def _look(self) -> int:
+    def _pin(self) -> sqlite3.Connection:
+        """The connection that is opened first and closed last: while it lives, nobody puts the log away. The caller
+        holds `_watching`."""
         if self._watch is None:
-            self._watch = self._open_reader()
-            self._watches += 1  # the number means something within one connection only
-        return (self._watches << 32) + int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+            db = self._open_reader()
+            try:
+                db.execute("PRAGMA schema_version").fetchone()
+                self._presence.opened(whole=not self._read_only)
+            except BaseException:
+                db.close()
+                raise
+            self._watch = db
+            self._watches += 1  # the number of a version means something within one connection only
+        return self._watch
 
     def close(self) -> None:
         """See `core.ports.Store`."""
@@ -259,19 +142,24 @@ class SqliteStore:
             if self._closed:
                 return
             self._closed = True
-        self._close_readers()
         self._writer.close()
+        self._close_readers()
+        self._presence.close()
         if self._lock is not None:
             self._lock.close()
 
     def before_fork(self) -> None:
         """See `forking.Forkable`."""
+        self._step_aside(None)
+        self._close_readers()
+
+    def _step_aside(self, timeout_s: float | None) -> bool:
+        """Let nobody begin, and wait for what is under way; whether it is over."""
         with self._gate:
             self._forking = True
         self._writer.pause()
         with self._gate:
-            self._gate.wait_for(lambda: not self._lent)
-        self._close_readers()
+            return self._gate.wait_for(lambda: not self._lent, timeout_s)
 
     def after_fork(self) -> None:
         """See `forking.Forkable`."""
@@ -283,13 +171,45 @@ class SqliteStore:
     def forked(self) -> None:
         """See `forking.Forkable`."""
         self._closed, self._forking = True, False
+        self._presence.close()
         self._gate, self._watching = threading.Condition(threading.Lock()), threading.Lock()
+
+    def _ensure(self) -> None:
+        """The store can be used, and its name means the file that it always meant.
+
+        Connections to what had the name are let go first: they are opened anew when all is right again.
+        """
+        self._check_usable()
+        try:
+            self._presence.check()
+        except Unavailable:
+            self._let_go()
+            self._presence.check()
+
+    def _let_go(self) -> None:
+        """Close every connection that this process has to the file, as soon as what the log holds is in it."""
+        with forking.no_fork():
+            own = [one for one in forking.stores() if isinstance(one, SqliteStore) and one.path == self.path]
+            if self._watch is None or self._lock is None or any(one._group.is_led_here() for one in own):
+                return
+            with contextlib.ExitStack() as stack:
+                idle = True
+                for one in own:
+                    idle = one._step_aside(_LET_GO_S) and idle
+                    stack.callback(one.after_fork)
+                if not idle:
+                    return
+                with self._exclusively():
+                    settled = self._presence.settle(self._watch)
+                for one in own if settled else ():
+                    one._close_readers()
 
     def _close_readers(self) -> None:
         with self._gate:
             idle, self._idle = self._idle, []
         with self._watching:
             watch, self._watch = self._watch, None
+            self._presence.closed()
         for db in [*idle, *([watch] if watch else [])]:
             db.close()
 
@@ -312,6 +232,10 @@ class SqliteStore:
 
     def _open_writer(self) -> sqlite3.Connection:
         self._check_open()
+        assert self._lock is not None
+        with self._watching:
+            self._pin()
+        self._presence.note(self._lock)
         db = connect(self.path, timeout_s=self._timeout_s, cache_kib=32768)
         db.execute("PRAGMA wal_autocheckpoint=2000")
         db.execute("PRAGMA journal_size_limit=67108864")
@@ -337,6 +261,8 @@ class SqliteStore:
             if self._idle:
                 return self._idle.pop()
         try:
+            with self._watching:
+                self._pin()
             return self._open_reader()
         except BaseException as error:
             self._give_back(None)

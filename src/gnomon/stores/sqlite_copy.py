@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from gnomon.core.errors import usage
+from gnomon.core.errors import Unavailable, usage
 
 from .schema_sqlite import HEAD, REVISIONS
 from .sqlite import connect
@@ -92,7 +92,7 @@ def refuse_newer(schema: str, place: str) -> None:
 
 def settle_log(path: Path) -> None:
     """Bring what its log holds into the file itself, as far as that is possible now."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(str(path), timeout_s=1.0)) as db:
+    with contextlib.suppress(sqlite3.Error, Unavailable), contextlib.closing(connect(str(path), timeout_s=1.0)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -12,6 +12,8 @@ from gnomon.core.texts import half_character
 _PERM, _BUSY, _LOCKED, _NOMEM, _READONLY = 3, 5, 6, 7, 8
 _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 10, 11, 13, 14, 26
 
+REPLACED = "database_replaced"
+"""The code of all that is wrong when names do not mean the files any more that are open."""
 _UNAVAILABLE = {
     _BUSY: ("database_locked", "is locked by another program", "end what holds it open, then try again"),
     _LOCKED: ("database_locked", "is locked by another program", "end what holds it open, then try again"),
@@ -68,3 +70,23 @@ def locked(place: str, seconds: float) -> Unavailable:
     hint = "look for a stopped gnomon process, or one on a very slow disk"
     said = f"another process has been writing to the database {place} for {seconds:g} s"
     return Unavailable(Problem("database_locked", said, hint=hint))
+
+
+def replaced(name: str, *, gone: bool) -> Unavailable:
+    """The name of the database does not mean the file any more that is open."""
+    said = "was moved away or deleted" if gone else "is another file than the one that was opened"
+    hint = "nothing is written and nothing starts: put the right file back, or restart gnomon; never replace it by hand"
+    return Unavailable(Problem(REPLACED, f"the database {name} {said}", hint=hint))
+
+
+def log_replaced(place: str) -> Unavailable:
+    """What lies beside the database is not what is open."""
+    said = f"the log of the database {place} (-wal, -shm) was deleted or replaced while it was open"
+    return Unavailable(Problem(REPLACED, said, hint="it is made anew when nobody reads the old one any more"))
+
+
+def foreign_log(place: str) -> Unavailable:
+    """The log beside a database was written for another file."""
+    said = f"{place}-wal belongs to another file, which was called {place} before"
+    hint = f"put that file back; or, with no gnomon at work on it, move {place}-wal and {place}-shm away"
+    return Unavailable(Problem(REPLACED, said, hint=hint))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 from gnomon.core.errors import Problem, UsageError, usage
 from gnomon.system.filelock import FileLock, LockTimeoutError
@@ -15,6 +18,8 @@ from .memory import MemoryStore
 from .schema_sqlite import HEAD, REVISIONS, create
 from .sqlite import SqliteStore, connect
 from .sqlite_errors import explain, explain_os, locked
+
+logger = logging.getLogger("gnomon")
 
 
 def open_memory(rest: str, options: Options) -> MemoryStore:
@@ -39,6 +44,7 @@ def open_file(rest: str, options: Options) -> SqliteStore:
         return SqliteStore(
             path,
             options.clock,
+            name=os.path.abspath(os.path.expanduser(given)),
             lock_timeout_s=options.lock_timeout_s,
             read_only=read_only,
             on_commit=options.on_commit,
@@ -103,8 +109,26 @@ def _upgrade(db: sqlite3.Connection, path: str, found: str, options: Options) ->
     if not options.upgrade:
         raise _old(path, found)
     from .migrations import upgrade
+    from .sqlite_copy import copy_database
 
+    kept = _free(f"{path}.schema-{found}")
+    copy_database(Path(path), kept)
+    logger.info("the schema of %s goes from %s to %s; as it was, it is %s now", path, found, HEAD, kept)
     upgrade(db)
+
+
+def kept_of(path: str | os.PathLike[str], schema: str) -> Path | None:
+    """The newest copy that an upgrade from this schema left."""
+    place = Path(path)
+    copies = place.parent.glob(f"{glob.escape(place.name)}.schema-{schema}*")
+    return max(copies, key=lambda copy: copy.stat().st_mtime_ns, default=None)
+
+
+def _free(name: str) -> Path:
+    number, found = 2, Path(name)
+    while os.path.lexists(found):
+        number, found = number + 1, Path(f"{name}-{number}")
+    return found
 
 
 def _set_wal(db: sqlite3.Connection, path: str) -> None:

@@ -19,6 +19,8 @@ _LONGEST_NAP_S = 0.002
 MOST_TOLD = 4096
 """Bytes of what the holder of a lock tells; written whole each time, so that the disk has the room from then on."""
 
+_NOTE = 256
+
 
 class LockTimeoutError(Exception):
     """The lock was not free in time."""
@@ -43,6 +45,10 @@ class _OpenFile:
     def unlock(self) -> None:
         """Give it back."""
         fcntl.flock(self.fd, fcntl.LOCK_UN)
+
+    def note(self, text: str) -> None:
+        """Have it say this, in a place of its own."""
+        os.pwrite(self.fd, text.encode().ljust(_NOTE), MOST_TOLD)
 
     def close(self) -> None:
         """Idempotent; drops the lock if this process is the only one with the open file."""
@@ -108,6 +114,10 @@ class FileLock:
         """Give it back."""
         self._lock.unlock()
 
+    def note(self, text: str) -> None:
+        """Have its file say this (`noted`); for whoever holds it."""
+        self._lock.note(text)
+
     def close(self) -> None:
         """Drop it and free the descriptors. Idempotent."""
         self._lock.close()
@@ -124,15 +134,23 @@ def _wait_for(file: _OpenFile, deadline: float) -> None:
         nap_s = min(nap_s * 1.5, _LONGEST_NAP_S)
 
 
+def nap(seconds: float) -> None:
+    """Wait a moment, for what tells nobody."""
+    time.sleep(seconds)
+
+
 class HeldLock:
     """A lock file held for the life of a process: others ask `is_held` to learn whether it lives.
+
+    Args:
+        note: what it says from now on (`noted`).
 
     Raises:
         LockTimeoutError: if another process or object holds it.
         OSError: if the file cannot be opened or made.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], note: str = "") -> None:
         self.path = os.fspath(path)
         deadline = time.monotonic() + 0.1  # a passing `is_held` shares the lock for a moment
         while True:
@@ -144,6 +162,7 @@ class HeldLock:
                 raise
             if _is_still(file):
                 self._file = file
+                file.note(note)
                 return
             file.close()
 
@@ -174,12 +193,21 @@ def _is_still(file: _OpenFile) -> bool:
 
 def told(path: str | os.PathLike[str]) -> bytes:
     """What the holder of this `HeldLock` told last; nothing if it cannot be read."""
+    return _read(path, MOST_TOLD, 0)
+
+
+def noted(path: str | os.PathLike[str]) -> str:
+    """What the holder of this lock noted in its file, or one before it."""
+    return _read(path, _NOTE, MOST_TOLD).decode("utf-8", "replace")
+
+
+def _read(path: str | os.PathLike[str], most: int, at: int) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return b""
     try:
-        return os.pread(fd, MOST_TOLD, 0).rstrip()
+        return os.pread(fd, most, at).rstrip()
     except OSError:
         return b""
     finally:

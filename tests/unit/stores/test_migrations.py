@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
+from gnomon.core.records import RunFilter
 from gnomon.stores import open_store, sqlite_files
 from gnomon.stores.migrations import config, upgrade
 from gnomon.stores.schema_sqlite import HEAD, REVISIONS, create
@@ -72,14 +73,39 @@ def test_an_older_file_is_upgraded_when_opened(tmp_path: Path, monkeypatch: pyte
     old = open_store(path, CLOCK)
     put_runs(old, run("1"))
     old.close()
-    monkeypatch.setattr(sqlite_files, "HEAD", "9999")
-    monkeypatch.setattr(sqlite_files, "REVISIONS", (*REVISIONS, "9999"))
-    monkeypatch.setattr("gnomon.stores.migrations.upgrade", lambda db: upgrade(db, "head", str(more)))
+    pretend(monkeypatch, more)
     open_store(path, CLOCK).close()
     db = sqlite3.connect(path)
     assert db.execute("SELECT id, mood FROM runs").fetchall() == [("1", None)]
     assert db.execute("SELECT * FROM alembic_version").fetchall() == [("9999",)]
     db.close()
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, more: Path) -> None:
+    """This version knows the next revision."""
+    monkeypatch.setattr(sqlite_files, "HEAD", "9999")
+    monkeypatch.setattr(sqlite_files, "REVISIONS", (*REVISIONS, "9999"))
+    monkeypatch.setattr("gnomon.stores.migrations.upgrade", lambda db: upgrade(db, "head", str(more)))
+
+
+def test_an_upgrade_leaves_the_database_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What had to be kept in the log is in the copy, and an earlier copy stays."""
+    path = tmp_path / "x.db"
+    more = next_revision(tmp_path / "more")
+    for number in ("1", "2"):
+        path.unlink(missing_ok=True)
+        old = open_store(path, CLOCK)
+        put_runs(old, run(number))
+        with monkeypatch.context() as patched:
+            pretend(patched, more)
+            open_store(path, CLOCK).close()
+        old.close()
+    kept = sqlite_files.kept_of(path, HEAD)
+    assert kept == tmp_path / f"x.db.schema-{HEAD}-2"
+    for name, number in (("", "1"), ("-2", "2")):
+        copy = open_store(tmp_path / f"x.db.schema-{HEAD}{name}", CLOCK, upgrade=False)
+        assert copy.read(lambda r: [r.id for r in r.runs(RunFilter()).items]) == [number]
+        copy.close()
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path: Path, db: sqlite3.Connection) -> None:
