@@ -23,6 +23,7 @@ from gnomon.schedules import Kinds
 from gnomon.stores import open_store
 from gnomon.system.clock import SystemClock, SystemEntropy
 from gnomon.system.host import user_name
+from gnomon.system.streams import hold_descriptors
 from gnomon.tasks import TaskTypeCatalogue
 
 MEMORY = "sqlite:///:memory:"
@@ -105,6 +106,7 @@ def open_parts(settings: Settings, *, db: str | None = None, upgrade: bool = Fal
         UsageError, Unavailable: the database cannot be used; says why and what to do.
     """
     url = db or settings.db
+    hold_descriptors()
     clock = SystemClock()
     with contextlib.ExitStack() as stack:
         directory = state_directory(url)

@@ -162,7 +162,7 @@ def running(
         alerts: people are told of what goes wrong.
     """
     now = parts.clock.now()
-    lasting = state_directory(parts.settings.db) == parts.directory
+    lasting = parts.settings.placed and state_directory(parts.settings.db) == parts.directory
     host = host_name()
     node_id = f"{host}-{os.getpid()}-{time_ordered_id(now, parts.entropy.bits(ID_BITS))[-4:]}"
     desk = parts.desk("scheduler", node_id)

@@ -59,7 +59,12 @@ def _findings(session: Session) -> Iterator[Finding]:
     from gnomon.operations.validate import check_path
 
     settings = session.settings
-    yield from look.database_findings(settings, schema_versions(settings.db), session.desk)
+    if settings.placed:
+        yield from look.database_findings(settings, schema_versions(settings.db), session.desk)
+    try:
+        _ = settings.db
+    except GnomonError as error:
+        yield look.from_error("database", error)
     try:
         session.check()
         checked = check_path(settings.jobs_dir, *registries(), settings.timezone)
@@ -67,7 +72,7 @@ def _findings(session: Session) -> Iterator[Finding]:
     except GnomonError as error:
         yield look.from_error("settings", error)
     yield look.zone_finding(tzdata_versions())
-    yield from look.alert_findings(settings, session.desk)
+    yield from look.alert_findings(settings, session.desk if settings.placed else None)
     yield from look.machine_findings(settings)
 
 

@@ -16,6 +16,7 @@ from typer.exceptions import Abort, TyperException
 
 from gnomon.core.errors import GnomonError
 from gnomon.core.texts import judge_whole
+from gnomon.system.streams import hold_streams
 
 from .application import make_app
 from .failures import report, report_bug, report_os_error, report_usage
@@ -25,6 +26,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `gnomon` with `arguments` (default: those of the process); returns the exit code, never raises."""
+    hold_streams()
     logging.getLogger("gnomon").addHandler(logging.NullHandler())  # only `serve` has a log
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words[: words.index("--") if "--" in words else None]

@@ -61,6 +61,7 @@ def serve(
         return over
     from gnomon.app import MEMORY
     from gnomon.app import serve as run_service
+    from gnomon.operations.settings import SERVICE_LINK
 
     if memory and session.db is not None:
         raise typer.BadParameter("--memory keeps nothing: it does not go with --db")
@@ -76,6 +77,8 @@ def serve(
     }
     settings = session.check()
     _start_logging(settings.log_level, LogFormat.JSON if session.json else log_format)
+    for name in settings.ignored:
+        logger.warning("%s is left alone: %s", name, SERVICE_LINK)
     _look_for_jobs(settings.jobs_dir, settings.values["jobs_dir"].source)
     return run_service(settings, jobs=settings.jobs_dir)
 

@@ -158,7 +158,7 @@ class Session:
             from gnomon.remote.desk import configurations_of
 
             return configurations_of(self.client)
-        if self.missing or self.database is None:
+        if not self.settings.placed or self.missing or self.database is None:
             return {}
         with self.desk() as desk:
             return desk.store.read(stored_configurations)

@@ -20,7 +20,7 @@ from gnomon.core.values import JsonObject, rfc3339
 from .context import Desk
 from .files import GUARD
 from .nodes import list_nodes
-from .settings import Settings, database_file
+from .settings import SERVICE_LINK, Settings, database_file
 from .telling import undelivered
 from .views import problem_view
 
@@ -205,7 +205,7 @@ def alert_findings(
     if not alerts.channels:
         hint = "declare a channel: [alerts.NAME] in gnomon.toml"
         yield Finding("alerts", Level.OK, "nobody is told when a job fails", hint)
-    path = database_file(settings.db)
+    path = database_file(settings.db) if open_desk is not None else None
     if open_desk is None or path is None or not path.exists():
         return
     with contextlib.suppress(GnomonError), open_desk() as desk:  # `database_findings` says what is wrong with it
@@ -215,7 +215,9 @@ def alert_findings(
 
 
 def machine_findings(settings: Settings) -> Iterator[Finding]:
-    """Limits and programs that commands need."""
+    """Limits and programs that commands need, and variables that are no settings."""
+    for name in settings.ignored:
+        yield Finding("environment", Level.WARN, f"{name} is left alone: {SERVICE_LINK}")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = max(_FEW_FILES, 64 + 4 * settings.concurrency)
     if soft != resource.RLIM_INFINITY and soft < needed:

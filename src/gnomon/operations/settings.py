@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -33,16 +34,37 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. `values` keeps where each came from; `project` is the directory of a project file in use."""
+    """All settings.
+
+    Attributes:
+        values: with where each came from.
+        project: the directory of a project file in use.
+        ignored: variables that carry a setting's name and are none (`GNOMON_PORT=tcp://…`).
+    """
 
     values: Mapping[str, Value]
     project: Path | None = None
+    ignored: Sequence[str] = ()
     pools: Mapping[str, int] = field(default_factory=dict)
     alerts: AlertSettings = field(default_factory=AlertSettings)
 
     @property
     def db(self) -> str:
+        """The address of the database.
+
+        Raises:
+            UsageError: nobody said one, and there is no home directory for the default.
+        """
+        if not self.placed:
+            text = f"no database was named, and the user {os.getuid()} has no home directory for one (HOME is not set)"
+            hint = "name one with --db or GNOMON_DB, or set HOME or XDG_STATE_HOME"
+            raise usage("database_not_named", text, key="db", hint=hint)
         return str(self.values["db"].value)
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is known where the database lies, or is to lie."""
+        return self.values["db"].value is not None
 
     @property
     def jobs_dir(self) -> Path:
@@ -224,6 +246,9 @@ _ENVIRONMENT = {
     "GNOMON_SERVER": "server",
 }
 
+SERVICE_LINK = "it is a service link of Kubernetes, no setting (enableServiceLinks: false in the pod keeps them out)"
+_SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://")  # what Kubernetes writes into NAME_PORT, for each service NAME
+
 
 def load_settings(
     flags: Mapping[str, object | None],
@@ -255,7 +280,11 @@ def load_settings(
     written = document.pop("alerts", {})
     told = read_alerts(written if alerts is None else alerts, path, problems)
     values: dict[str, Value] = {}
-    for name, raw, source in _sources(flags, environment, document, path):
+    ignored = [
+        name for name in _ENVIRONMENT if name.endswith("_PORT") and _SERVICE_LINK.match(environment.get(name, ""))
+    ]
+    meant = {name: value for name, value in environment.items() if name not in ignored}
+    for name, raw, source in _sources(flags, meant, document, path):
         check = _CHECKS.get(name)
         if check is None:
             near = difflib.get_close_matches(name, [*_CHECKS, "pools", "alerts"], n=1)
@@ -278,12 +307,13 @@ def load_settings(
     for name, default in _DEFAULTS.items():
         values.setdefault(name, Value(default, "default"))
     values.setdefault("db", Value(_default_db(project), "default"))
-    if "://" not in str(values["db"].value):
-        values["db"] = Value(f"sqlite:///{values['db'].value}", values["db"].source)
+    db = values["db"].value
+    if db is not None and "://" not in str(db):
+        values["db"] = Value(f"sqlite:///{db}", values["db"].source)
     judge_whole(str(database_file(str(values["db"].value))), "the database", "db")
     if values["jobs_dir"].source == str(path) and path is not None:
         values["jobs_dir"] = Value(str(path.parent / str(values["jobs_dir"].value)), str(path))
-    return Settings(values, project, pools, told)
+    return Settings(values, project, ignored, pools, told)
 
 
 def _working_directory() -> Path:
@@ -317,9 +347,8 @@ def _find(config: str | None, here: Path, problems: list[Problem]) -> Path | Non
             problems.append(Problem("config_missing", f"there is no settings file {config}", hint="see --config"))
             return None
         return path.absolute()
-    user = Path(platformdirs.user_config_dir("gnomon"))
-    for place in (here, user, Path("/etc/gnomon")):
-        if (place / FILE_NAME).is_file():
+    for place in (here, _of_user(platformdirs.user_config_dir), Path("/etc/gnomon")):
+        if place is not None and os.path.isfile(place / FILE_NAME):  # one that may not be looked at is none
             return place / FILE_NAME
     return None
 
@@ -347,10 +376,18 @@ def _pools(value: object, path: Path | None, problems: list[Problem]) -> dict[st
     return pools
 
 
-def _default_db(project: Path | None) -> str:
-    """`.gnomon/` of a project, else the platform's state directory."""
-    place = project / ".gnomon" if project is not None else Path(platformdirs.user_state_dir("gnomon"))
-    return f"sqlite:///{place / 'gnomon.db'}"
+def _default_db(project: Path | None) -> str | None:
+    """`.gnomon/` of a project, else the platform's state directory; None: the user has no home."""
+    place = project / ".gnomon" if project is not None else _of_user(platformdirs.user_state_dir)
+    return None if place is None else f"sqlite:///{place / 'gnomon.db'}"
+
+
+def _of_user(directory: Callable[[str], str]) -> Path | None:
+    """A directory of the user; None: they have no home (no HOME, and no entry among the users of the system)."""
+    try:
+        return Path(directory("gnomon"))
+    except (RuntimeError, KeyError):
+        return None
 
 
 def level_number(settings: Settings) -> int:
