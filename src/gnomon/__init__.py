@@ -7,10 +7,9 @@ Everything is imported when first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gnomon.core.version import __version__
 
+TYPE_CHECKING = False  # as `typing` has it
 if TYPE_CHECKING:
     from gnomon.core.errors import Conflict, GnomonError, NotFound, Problem, Unavailable, UsageError
     from gnomon.remote import AsyncClient, Client

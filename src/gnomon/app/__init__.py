@@ -11,6 +11,7 @@ from .parts import MEMORY, Parts, open_parts, registries
 from .pipeline import PipelineResult, run_file
 from .running import Running, running
 from .serve import serve
+from .signals import signals
 from .versions import kept_before, schema_versions
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "running",
     "schema_versions",
     "serve",
+    "signals",
     "tzdata_versions",
 ]

@@ -28,7 +28,8 @@ class Embedding:
         queues: lines that only this process serves. A list: the engine may read it while it grows.
         threads: functions run in threads of this process (and on `loop`), not in worker processes.
         loop: where `async` functions run; None: a loop of gnomon's own.
-        path: where worker processes look for modules first.
+        path: where worker processes look for modules of callables first.
+        packages: where they look for those of task types first.
     """
 
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Embedding:
     threads: bool = False
     loop: asyncio.AbstractEventLoop | None = None
     path: tuple[str, ...] = field(default_factory=lambda: (os.getcwd(),))
+    packages: tuple[str, ...] = ()
 
     @property
     def routes(self) -> Mapping[str, str]:
@@ -48,8 +50,10 @@ def make_executors(parts: Parts, node_id: str, embedding: Embedding) -> Mapping[
     attempts, slots = parts.directory / "attempts", parts.settings.concurrency
     every: tuple[Executor, ...] = (
         CommandExecutor(attempts, clock=parts.clock, worker=node_id, source=Source(look_up, providers)),
-        PoolExecutor(attempts, node_id, clock=parts.clock, size=slots, path=embedding.path),
-        SharedExecutor(attempts, node_id, clock=parts.clock, size=slots, path=embedding.path),
+        PoolExecutor(
+            attempts, node_id, clock=parts.clock, size=slots, path=embedding.path, packages=embedding.packages
+        ),
+        SharedExecutor(attempts, node_id, clock=parts.clock, size=slots, path=embedding.packages),
         InlineExecutor(
             clock=parts.clock,
             functions=embedding.functions,

@@ -198,7 +198,7 @@ def running(
             node.dead_nodes, loop.peers_changed = peers.dead, peers.changed
         files = None if jobs is None else FileDesk(desk, _watcher(parts, jobs))
         post = _post(parts, node) if alerts else None
-        vitals = Vitals(node_id, (loop, node, parts.store, *executors.values()), parts.clock, lock)
+        vitals = Vitals(node_id, (loop, node, parts.store, *executors.values(), *logger.handlers), parts.clock, lock)
         watchdog = Watchdog(parts.desk("watchdog"), vitals)
         work = Running(parts, node, loop, desk, files, lasting, vitals, watchdog, embedding is not None, post)
         try:

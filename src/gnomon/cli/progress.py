@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from gnomon.system.unblocked import unblocked
 
 from .output import console, seconds, state_text
 from .sanitising import plain
@@ -15,6 +18,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from gnomon.core.records import RunRecord
+
+
+@contextlib.contextmanager
+def unread_progress() -> Iterator[None]:
+    """What is printed on stdout and stderr in the body keeps nobody waiting: jobs go on if nobody reads it."""
+    before = sys.stdout, sys.stderr
+    with unblocked(sys.stdout) as out, unblocked(sys.stderr) as err:
+        try:
+            sys.stdout, sys.stderr = out, err
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
 
 
 class Progress:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -19,7 +15,7 @@ from .command import command
 from .failures import report_problems
 from .logs import Printer, follow_run
 from .output import print_json, seconds, shown
-from .progress import Progress
+from .progress import Progress, unread_progress
 from .sanitising import colours_only, plain
 from .session import Session
 
@@ -71,7 +67,7 @@ def read_parameters(texts: list[str]) -> dict[str, str]:
 
 
 def _run_file(session: Session, path: Path) -> int:
-    from gnomon.app import registries, run_file
+    from gnomon.app import registries, run_file, signals
     from gnomon.operations.validate import check_path
 
     session.check()
@@ -92,7 +88,7 @@ def _run_file(session: Session, path: Path) -> int:
         report_problems(checked.problems, session.json)
         if not checked.usable:
             return 2
-    with _interruptions() as interrupted, Progress(quiet=session.json) as progress:
+    with signals() as asked, unread_progress(), Progress(quiet=session.json) as progress:
         result = run_file(
             session.settings,
             checked.jobs,
@@ -100,24 +96,12 @@ def _run_file(session: Session, path: Path) -> int:
             pools=dict(checked.pools),
             configurations=checked.configurations,
             watch=progress.update,
-            interrupted=interrupted,
+            interrupted=asked.noted,
         )
     _print_result(session, result)
-    if interrupted.is_set():
+    if asked.noted.is_set():
         return _INTERRUPTED
     return 0 if result.ok else 1
-
-
-@contextmanager
-def _interruptions() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or TERM sets, instead of ending the process."""
-    event = threading.Event()
-    before = {number: signal.signal(number, lambda *_: event.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print_result(session: Session, result: PipelineResult) -> None:

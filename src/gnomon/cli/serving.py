@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import logging
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gnomon.core.errors import GnomonError, UsageError
+from gnomon.core.health import Check
+from gnomon.system.unblocked import Unblocked, unblocked
 
 from .command import command
 from .failures import write_traceback
@@ -76,11 +80,11 @@ def serve(
         "web": False if no_web else None,
     }
     settings = session.check()
-    _start_logging(settings.log_level, LogFormat.JSON if session.json else log_format)
-    for name in settings.ignored:
-        logger.warning("%s is left alone: %s", name, SERVICE_LINK)
-    _look_for_jobs(settings.jobs_dir, settings.values["jobs_dir"].source)
-    return run_service(settings, jobs=settings.jobs_dir)
+    with _logging(settings.log_level, LogFormat.JSON if session.json else log_format):
+        for name in settings.ignored:
+            logger.warning("%s is left alone: %s", name, SERVICE_LINK)
+        _look_for_jobs(settings.jobs_dir, settings.values["jobs_dir"].source)
+        return run_service(settings, jobs=settings.jobs_dir)
 
 
 def _look_for_jobs(path: Path, source: str) -> None:
@@ -96,13 +100,37 @@ def _look_for_jobs(path: Path, source: str) -> None:
     raise UsageError(Problem("jobs_dir_missing", f"the jobs directory {path} does not exist", hint=hint))
 
 
-def _start_logging(level: str, form: LogFormat) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if form is LogFormat.JSON else _Text())
-    logger.handlers[:] = [handler]
-    logger.propagate = False
-    logger.setLevel(level.upper())
-    logging.raiseExceptions = False  # a closed stderr must not end the scheduler
+@contextlib.contextmanager
+def _logging(level: str, form: LogFormat) -> Iterator[None]:
+    """Log to stderr. Nobody has to read it: not even what others print there holds anything up."""
+    formatter = _Json() if form is LogFormat.JSON else _Text()
+
+    def dropped(count: int) -> str:
+        text = f"{count} lines of the log were dropped: nobody read them"
+        return formatter.format(logging.LogRecord("gnomon", logging.WARNING, "", 0, text, (), None)) + "\n"
+
+    before = sys.stderr, logger.handlers[:], logger.propagate, logger.level
+    with unblocked(before[0], dropped) as stream:
+        sys.stderr = stream
+        handler = LogHandler(stream)
+        handler.setFormatter(formatter)
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+        logger.setLevel(level.upper())
+        logging.raiseExceptions = False  # a closed stderr must not end the scheduler
+        try:
+            yield
+        finally:
+            sys.stderr, logger.handlers[:], logger.propagate, _ = before
+            logger.setLevel(before[3])
+
+
+class LogHandler(logging.StreamHandler[Any]):
+    """Knows whether the log is read, for `gnomon health`."""
+
+    def checks(self) -> Iterable[Check]:
+        """Whether lines were dropped that nobody read."""
+        return self.stream.checks() if isinstance(self.stream, Unblocked) else ()
 
 
 def _stamp(record: logging.LogRecord) -> str:

@@ -13,11 +13,13 @@ from datetime import datetime
 from . import lifecycle
 from .attempts import Failure
 from .errors import UsageError, usage
+from .handover import Unkept, kept
 from .keys import flow_key, key_parts
 from .lifecycle import SKIPPED_BY_HAND
 from .model import Job
 from .records import RunRecord
 from .replacing import replace
+from .reports import BAD_RESULT
 from .states import RunEvent, State, advance
 from .values import Json, canonical_json
 
@@ -53,7 +55,12 @@ def checked_items(value: Json) -> list[Item]:
     if len(value) > MOST_ITEMS:
         text = f"for_each has {len(value)} items; at most {MOST_ITEMS} are run"
         raise usage("for_each_too_large", text, key="for_each", hint="let each item stand for a batch")
-    return [Item(index, item) for index, item in enumerate(value)]
+    try:
+        items = kept(value, RESULTS_LIMIT)
+    except Unkept as why:
+        raise usage("for_each_too_large", f"for_each: {why}", key="for_each", hint="let items name files") from None
+    assert isinstance(items, list)
+    return [Item(index, item) for index, item in enumerate(items)]
 
 
 def index_of(run: RunRecord) -> int:
@@ -156,6 +163,11 @@ def concluded(parent: RunRecord, standing: Mapping[int, RunRecord], before: Json
     if weight > RESULTS_LIMIT:
         text = f"the results of {size} items are {weight} bytes of JSON; at most {RESULTS_LIMIT} are kept"
         return _failed(replace(parent, result=None), "result_too_large", text, now)
+    lost = {index: why for index, run in standing.items() if (why := lifecycle.why_no_result(run))}
+    if lost:
+        first, why = next(iter(lost.items()))
+        note = f"{BAD_RESULT}: null stands for the results of {len(lost)} items; of item {first}: {why}"
+        parent = replace(parent, note="; ".join(text for text in (parent.note, note) if text))
     return lifecycle.close(parent, RunEvent.SUCCEED, now)
 
 

@@ -5,17 +5,20 @@ Every function takes a run and returns the run as it is afterwards; nothing else
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from .attempts import Ended, Failure, Outcome
 from .model import Backoff, Job, OnLost, Retry
 from .records import Cause, RunRecord
 from .replacing import replace
+from .reports import BAD_REPORT, BAD_RESULT
 from .states import RunEvent, State, advance
 
 SKIPPED_BY_HAND = "skipped_by_hand"
 """The reason of a run that somebody took out of its flow: the flow goes on as if it had succeeded."""
 
+_NOT_KEPT = re.compile(rf"(?:^|; )(?:{BAD_RESULT}|{BAD_REPORT}): (.*)", re.DOTALL)
 MOST_LOST = 3
 """How often a run whose attempts vanish in crashes is run again."""
 
@@ -54,7 +57,8 @@ def after_attempt(run: RunRecord, job: Job, ended: Ended, now: datetime, uniform
         return close(run, RunEvent.CANCEL, ended.finished_at, reason=run.cancel_reason or "cancelled")
     match ended.outcome:
         case Outcome.SUCCEEDED:
-            return close(replace(run, error=None), RunEvent.SUCCEED, ended.finished_at)
+            run = replace(run, error=None, note=_noted(run.note, ended.error))
+            return close(run, RunEvent.SUCCEED, ended.finished_at)
         case Outcome.CANCELLED:
             return close(run, RunEvent.CANCEL, ended.finished_at, reason="cancelled")
         case Outcome.LOST:
@@ -119,10 +123,24 @@ def _after_loss(run: RunRecord, job: Job, ended: Ended, now: datetime) -> RunRec
     return close(replace(run, error=why), RunEvent.FAIL, ended.finished_at, reason="lost")
 
 
+def why_no_result(run: RunRecord) -> str:
+    """Why a run that has succeeded has no result though it gave one; "" if that is not so."""
+    found = _NOT_KEPT.search(run.note or "")
+    return "" if found is None else found[1]
+
+
+def _noted(note: str | None, error: Failure | None) -> str | None:
+    """The note of a run that has succeeded, with what is wrong all the same."""
+    said = "" if error is None else f"{error.code}: {error.message}"
+    return "; ".join(text for text in (note, said) if text) or None
+
+
 def _wanted(retry: Retry, ended: Ended) -> bool:
+    code = None if ended.error is None else ended.error.code
+    if code == BAD_RESULT and ended.exit_code == 0:  # what was to be done is done: again only if somebody asks for it
+        return code in retry.on
     if not retry.on or "any" in retry.on:
         return True
-    code = None if ended.error is None else ended.error.code
     return ended.exit_code in retry.on or ended.outcome.value in retry.on or code in retry.on
 
 

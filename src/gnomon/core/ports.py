@@ -47,6 +47,9 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back; only differences mean anything."""
 
+    def steady(self) -> float:
+        """Seconds since boot, suspend included: never set, and the same for every process of one boot."""
+
 
 class Entropy(Protocol):
     """The only source of randomness."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from .attempts import Failure
+from .handover import words
 from .values import digest
 
 LENGTH = 12
@@ -15,7 +16,7 @@ _BLANKS = re.compile(r"\s+")
 
 def signature(error: Failure) -> str:
     """A short text, the same for errors of one kind: same code, same message but for what varies."""
-    return digest([error.code, kind_of(error.message)])[:LENGTH]
+    return digest([words(error.code), kind_of(error.message)])[:LENGTH]
 
 
 def kind_of(message: str) -> str:

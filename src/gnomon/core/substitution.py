@@ -14,6 +14,15 @@ from .errors import UsageError, usage
 from .values import Json, canonical_json
 
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+
+
+class Absent:
+    """Stands where a value would be that is not there. `why`: in words, for whoever needs it."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
 Received = Callable[[str, Json], Json]
 """Of the dotted place and the value that references made there, what is put there instead."""
 
@@ -79,14 +88,19 @@ def _look_up(name: str, values: Mapping[str, Json], key: str) -> Json:
     if not _NAME.fullmatch(name):
         raise usage("bad_reference", f"${{{name}}} is no reference", key=key, hint=f"for a literal write $${{{name}}}")
     try:
-        return _walk(values, name.replace("[", ".").replace("]", "").split("."))
+        value = _walk(values, name.replace("[", ".").replace("]", "").split("."))
     except LookupError:
         raise _unknown(name, values, key) from None
+    inside = value.values() if isinstance(value, Mapping) else ()
+    for absent in (value, *inside):
+        if isinstance(absent, Absent):
+            raise usage("result_not_kept", f"${{{name}}} is needed, and {absent.why}", key=key)
+    return value
 
 
 def _walk(value: Json, parts: list[str]) -> Json:
     """Step into `value`; the longest key that fits wins, since job ids may contain dots."""
-    if not parts:
+    if not parts or isinstance(value, Absent):
         return value
     if isinstance(value, Mapping):
         for length in range(len(parts), 0, -1):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from gnomon.core.ports import Transaction
 from gnomon.core.records import LeaderRecord, NodeRecord
+from gnomon.core.timekeeping import Timekeeper, look_again
 
 from .acts import Acts, Line
 from .context import Context
@@ -23,6 +24,7 @@ class Elector:
 
     context: Context
     node: NodeRecord
+    time: Timekeeper
     leading: bool = False
 
     def step(self, tx: Transaction, now: datetime, dead: Collection[str], acts: Acts) -> bool:
@@ -37,7 +39,7 @@ class Elector:
             tx.put_node(self.node)
         acts.wake(self.node.lease_until - lease * 2 / 3)
         leader = tx.leader()
-        held = leader is not None and leader.lease_until > now and leader.node_id not in dead
+        held = leader is not None and leader.node_id not in dead and self._holds(tx, leader, now)
         if leader is not None and leader.node_id == self.node.node_id:
             if leader.lease_until - now < lease * 2 / 3 or leader.lease_until > now + lease:
                 tx.put_leader(replace(leader, lease_until=now + lease))
@@ -47,7 +49,7 @@ class Elector:
             self._became(True, acts)
         else:
             assert leader is not None
-            acts.wake(leader.lease_until)
+            acts.wake(look_again(leader.lease_until, now, lease.total_seconds()))
             self._became(False, acts)
         return self.leading
 
@@ -67,6 +69,13 @@ class Elector:
         if leader is not None and leader.node_id == self.node.node_id:
             tx.put_leader(replace(leader, lease_until=now))
         self.leading = False
+
+    def _holds(self, tx: Transaction, leader: LeaderRecord, now: datetime) -> bool:
+        """Whether the one that planned last still does. A node that has stopped holds no lead, whatever it wrote."""
+        owner = next((node for node in tx.nodes() if node.node_id == leader.node_id), None)
+        if owner is None or owner.stopped_at is not None:
+            return False
+        return not self.time.silent("leader", leader.lease_until, now, self.context.settings.lease_s)
 
     def _became(self, leading: bool, acts: Acts) -> None:
         if leading and not self.leading:

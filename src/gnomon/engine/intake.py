@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gnomon.core import lifecycle
-from gnomon.core.attempts import Ended, Event, Heartbeat, Outcome, Started
+from gnomon.core.attempts import Ended, Event, Failure, Heartbeat, Outcome, Started
+from gnomon.core.handover import words
 from gnomon.core.model import Job, OnLost, Task
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord
@@ -18,6 +19,9 @@ from gnomon.core.states import FINAL, State
 from .acts import Acts, Line
 from .alerting import Alerting
 from .context import Context
+
+_SHOWN = 1000
+"""Characters of a message in the service log; all that is kept of it is with the attempt."""
 
 
 @dataclass(slots=True)
@@ -120,6 +124,10 @@ def _ended(attempt: AttemptRecord, event: Ended) -> AttemptRecord:
     )
 
 
+def _brief(error: Failure) -> str:
+    return f"{error.code}: {words(error.message, _SHOWN)}"
+
+
 def _log_line(run: RunRecord, ended: Ended) -> Line:
     """Job id, ISO time, SUCCESS or FAILURE, exit code, duration."""
     good = ended.outcome is Outcome.SUCCEEDED
@@ -128,8 +136,10 @@ def _log_line(run: RunRecord, ended: Ended) -> Line:
     took = "-" if ended.duration_s is None else f"{ended.duration_s:.3f}s"
     text = f"{run.job_id} {at} {'SUCCESS' if good else 'FAILURE'} exit={code} duration={took}"
     if not good:
-        why = "" if ended.error is None else f" {ended.error.code}: {ended.error.message}"
+        why = "" if ended.error is None else f" {_brief(ended.error)}"
         text += f" {ended.outcome}{why} -> {run.state}"
+    elif ended.error is not None:
+        text += f" ({_brief(ended.error)})"
     about = {
         "job_id": run.job_id,
         "run_id": run.id,

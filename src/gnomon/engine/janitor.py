@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from gnomon.core.access import ANSWERS_KEPT, SESSION_IDLE
 from gnomon.core.attempts import Executor
 from gnomon.core.ports import Logs, Store, Transaction
+from gnomon.core.timekeeping import Timekeeper
 
 from .settings import EngineSettings
 
@@ -27,8 +28,15 @@ class Janitor:
     next_at: datetime | None = None
     swept_at: datetime | None = None
 
-    def step(self, store: Store, logs: Logs, now: datetime) -> None:
-        """One batch; the next comes at once while there is more, else in a minute."""
+    def step(self, store: Store, logs: Logs, now: datetime, time: Timekeeper) -> None:
+        """One batch; the next comes at once while there is more, else in a minute.
+
+        What is gone cannot be had back, so nothing goes on the word of a clock that was set: it waits until the clock
+        is believed.
+        """
+        if not time.trusted:
+            self.next_at = now + PERIOD
+            return
         if self.next_at is not None and now < self.next_at <= now + PERIOD:
             return
 

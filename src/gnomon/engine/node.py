@@ -6,13 +6,17 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gnomon.core import lifecycle
 from gnomon.core.attempts import Event, Executor
+from gnomon.core.errors import Unavailable
+from gnomon.core.handover import type_name
 from gnomon.core.ports import Clock, Logs, Store, Transaction
-from gnomon.core.records import NodeRecord, RunRecord
+from gnomon.core.records import NodeRecord, RunFilter, RunRecord
+from gnomon.core.reports import received, unwritable
 from gnomon.core.states import FINAL, State
+from gnomon.core.timekeeping import SETTING, Memory, Timekeeper, clock_text
 from gnomon.core.values import rfc3339
 
 from .acts import Acts
@@ -29,20 +33,25 @@ from .progress import Progress
 from .reaper import Reaper
 
 logger = logging.getLogger("gnomon")
-BACKWARDS = timedelta(hours=3)
 
 
 class Inbox:
     """Where executors leave their reports, from any thread."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._events: list[Event] = []
         self.wake = wake
 
     def put(self, event: Event) -> None:
+        """Take a report, through the gate."""
+        judged = received(event, self._clock.now())
+        if judged is None:
+            logger.error("an executor reported what is no report about an attempt: a %s", type_name(event))
+            return
         with self._lock:
-            self._events.append(event)
+            self._events.append(judged)
         self.wake()
 
     def take(self) -> list[Event]:
@@ -82,6 +91,7 @@ class Node:
     wake: Callable[[], None] = lambda: None
     observe: Callable[[Acts], None] = lambda acts: None
     inbox: Inbox = field(init=False)
+    time: Timekeeper = field(init=False)
     elector: Elector = field(init=False)
     planner: Planner = field(init=False)
     intake: Intake = field(init=False)
@@ -94,16 +104,17 @@ class Node:
     notifier: Notifier = field(init=False)
     draining: bool = False
     startup_pending: bool = False
-    _latest: datetime | None = None
+    _trusted: bool = True
 
     def __post_init__(self) -> None:
-        self.inbox = Inbox(self.wake)
-        self.elector = Elector(self.context, self.record)
+        self.inbox = Inbox(self.wake, self.clock)
+        self.time = Timekeeper(self.record.boot_id)
+        self.elector = Elector(self.context, self.record, self.time)
         self.planner = Planner(self.context)
         self.intake = Intake(self.context)
         self.progress = Progress(self.context)
         self.dispatcher = Dispatcher(self.context)
-        self.reaper = Reaper(self.context, self.record.host)
+        self.reaper = Reaper(self.context, self.record.host, self.time)
         self.janitor = Janitor(self.context.settings)
         self.performer = Performer(self.executors, self.clock, self.inbox.put)
         self.lookout = Lookout(self.context)
@@ -111,7 +122,15 @@ class Node:
 
     def open(self) -> None:
         """Register, so that others know this node; executors may report from now on."""
-        self.store.write(lambda tx: tx.put_node(self.record))
+
+        def first(tx: Transaction) -> tuple[Memory | None, datetime | None]:
+            newest = tx.runs(RunFilter(), limit=1).items
+            tx.put_node(self.record)
+            return Memory.of(tx.setting(SETTING)), newest[0].created_at if newest else None
+
+        self.time.begin(self.clock.now(), self.clock.steady(), *self.store.write(first))
+        if not self.time.trusted:
+            self._tell_of_clock()
         for executor in self.executors.values():
             executor.open(self.inbox.put)
 
@@ -126,16 +145,19 @@ class Node:
             Unavailable: the store cannot be written; nothing was done and no report is lost.
         """
         now = self.clock.now()
-        self._watch_clock(now)
+        if self.time.look(now, self.clock.steady()) is not None or self.time.trusted != self._trusted:
+            self._tell_of_clock()
         dead = set(self.dead_nodes(self.store.read(lambda r: list(r.nodes()))))
         events = self.inbox.take()
         try:
             acts = self.store.write(lambda tx: self._decide(tx, events, now, dead))
-        except BaseException:
+        except BaseException as error:
             self.inbox.put_back(events)
             self.elector.doubt()
             self.performer.in_doubt = True
-            raise
+            if isinstance(error, Unavailable) or not (isinstance(error, Exception) and self._one_by_one(now)):
+                raise
+            return now
         self.performer.in_doubt = False
         if acts.started_up:
             self.startup_pending = False
@@ -152,6 +174,7 @@ class Node:
     def _decide(self, tx: Transaction, events: list[Event], now: datetime, dead: Collection[str]) -> Acts:
         """All decisions of a step, in one transaction. May be called again after a rollback."""
         acts = Acts()
+        self._remember(tx)
         leads = self.elector.step(tx, now, dead, acts)
         ended = self.intake.step(tx, events, now, acts)
         self.reaper.step(tx, now, dead, acts)
@@ -174,6 +197,43 @@ class Node:
         self._collect_cancels(tx, acts)
         return acts
 
+    def _one_by_one(self, now: datetime) -> bool:
+        """Each report in a transaction of its own, so that one that cannot be written spoils nothing else: of its
+        attempt only is kept that it has ended. Whether there was one: else the reports are not why the step failed.
+        """
+        events, found = self.inbox.take(), False
+        while events:
+            try:
+                found = not self._taken(events[0], now) or found
+            except Unavailable:
+                self.inbox.put_back(events)
+                raise
+            del events[0]
+        return found
+
+    def _taken(self, event: Event, now: datetime) -> bool:
+        """Write one report, or what is left of it. Whether it could be written as it is."""
+        rest: Event | None = event
+        while rest is not None:
+            try:
+                acts = self.store.write(lambda tx, e=rest: self._take_in(tx, [e], now))  # type: ignore[misc]
+            except Unavailable:
+                raise
+            except Exception as error:
+                logger.exception("a report about attempt %d of run %s cannot be written", event.number, event.run_id)
+                rest = unwritable(event, error, now) if rest is event else None
+            else:
+                self.performer.perform(acts)
+                self._observed(acts)
+                return rest is event
+        return False
+
+    def _take_in(self, tx: Transaction, events: list[Event], now: datetime) -> Acts:
+        """Reports and what follows from them, and nothing else of a step."""
+        acts = Acts()
+        self.progress.step(tx, self.intake.step(tx, events, now, acts), now, acts)
+        return acts
+
     def _observed(self, acts: Acts) -> None:
         """Whoever counts along must not keep jobs from running."""
         try:
@@ -184,7 +244,7 @@ class Node:
     def _clean(self, now: datetime) -> None:
         """Housekeeping; it may fail (a log that cannot be removed) without keeping jobs from running."""
         try:
-            self.janitor.step(self.store, self.logs, now)
+            self.janitor.step(self.store, self.logs, now, self.time)
             self.janitor.sweep(self.store, self.executors.values(), now)
         except Exception as error:
             logger.warning("housekeeping failed, trying again in a minute: %s", error)
@@ -197,28 +257,31 @@ class Node:
                 if a.outcome is None and a.node_id == self.context.node_id:
                     acts.cancel.append((a.executor, a.run_id, a.number))
 
-    def _watch_clock(self, now: datetime) -> None:
-        if self._latest is not None and self._latest - now > BACKWARDS:
-            logger.error(
-                "the clock was set back from %s to %s: schedules keep their cursor and wait; "
-                "`gnomon schedules reset ID` starts one anew",
-                self._latest.isoformat(),
-                now.isoformat(),
-            )
-            self._latest = now
-        self._latest = now if self._latest is None else max(self._latest, now)
+    def _remember(self, tx: Transaction) -> None:
+        """For the next process on this database, and for whoever asks how we are: how the clock stands."""
+        kept = Memory.of(tx.setting(SETTING))
+        if kept is None or kept.stale(self.time):
+            tx.put_setting(SETTING, self.time.memory().text())
+
+    def _tell_of_clock(self) -> None:
+        """Once for each time it was set, and when it is believed again."""
+        self._trusted = self.time.trusted
+        if self._trusted:
+            logger.info("the clock is believed again: what is too old is removed again")
+        else:
+            logger.error("%s", clock_text(self.time.set_at, self.time.set_by_s))
 
     def leave(self) -> None:
         """Stop owning anything: what still runs goes on and waits for a successor."""
         for executor in self.executors.values():
             executor.detach()
-        events = self.inbox.take()
         now = self.clock.now()
+        self._one_by_one(now)
 
         def last(tx: Transaction) -> Acts:
             acts = Acts()
-            self.progress.step(tx, self.intake.step(tx, events, now, acts), now, acts)
             self.notifier.step(tx, now, False, acts)
+            self._remember(tx)
             self.elector.leave(tx, now)
             return acts
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Failure, Outcome
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, NodeRecord
+from gnomon.core.timekeeping import Timekeeper, look_again
 
 from .acts import Acts, Line
 from .context import Context
@@ -22,14 +23,17 @@ class Reaper:
 
     context: Context
     host: str
+    time: Timekeeper
 
     def step(self, tx: Transaction, now: datetime, dead: Collection[str], acts: Acts) -> None:
         """Adopt everything that has no living owner. Idempotent: adopted attempts are this node's."""
+        lease_s = self.context.settings.lease_s
         for node in tx.nodes():
             if node.node_id == self.context.node_id:
                 continue
-            if node.stopped_at is None and node.node_id not in dead and node.lease_until > now:
-                acts.wake(node.lease_until)
+            silent = self.time.silent(node.node_id, node.lease_until, now, lease_s)
+            if node.stopped_at is None and node.node_id not in dead and not silent:
+                acts.wake(look_again(node.lease_until, now, lease_s))
                 continue
             orphans = tx.live_attempts(node.node_id)
             if orphans:

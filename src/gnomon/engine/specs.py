@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from gnomon.core.attempts import AttemptSpec
 from gnomon.core.errors import UsageError, usage
 from gnomon.core.fanout import index_of
 from gnomon.core.identity import schedule_ids
+from gnomon.core.lifecycle import why_no_result
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader
 from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import State
-from gnomon.core.substitution import Received, references, substitute
+from gnomon.core.substitution import Absent, Received, references, substitute
 from gnomon.core.tasks import TaskType, order_of, received_by
 from gnomon.core.tracing import traceparent
 from gnomon.core.values import Json, rfc3339
@@ -127,8 +129,10 @@ def _upstream_results(context: Context, reader: Reader, run: RunRecord, job: Job
     found: dict[str, Json] = {}
     for job_id, member in upstreams(context, reader, run, job).items():
         if member.state is not State.WAITING:
+            why = why_no_result(member)
+            absent = f"run {member.id} of {job_id} succeeded, but its result was not kept: {why}"
             found[job_id] = {
-                "result": member.result,
+                "result": cast(Json, Absent(absent)) if why else member.result,
                 "state": str(member.state),
                 "exit_code": member.exit_code,
                 "run_id": member.id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -10,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gnomon.core.attempts import AttemptSpec, Ended, Failure, Outcome
+from gnomon.core.handover import RESULT_LIMIT, Unkept, parsed
+from gnomon.core.reports import BAD_RESULT
 from gnomon.core.substitution import as_text
 from gnomon.core.values import Json
 from gnomon.system.plainfiles import read_plain
 
 from .files import SAID, Claim, Exit, Intent, Reason
 
-RESULT_LIMIT = 64 * 1024
 NO_FILE = 125
 """The code of a shim that could not make its files."""
 _SILENT = (signal.SIGINT, signal.SIGPIPE)  # no shell reports these
@@ -103,19 +103,10 @@ def read_result(base: str) -> tuple[Json, str]:
         return None, f"it can not be freed of secrets ({SAID})" if os.path.lexists(base + SAID) else ""
     except OSError as error:
         return None, f"it can not be read ({error.strerror or error})"
-    if not data.strip():
-        return None, ""
-    if len(data) > RESULT_LIMIT:
-        return None, f"it is longer than {RESULT_LIMIT} bytes"
     try:
-        value: Json = json.loads(data, parse_constant=_no_constant)
-        return value, ""
-    except (ValueError, RecursionError) as error:
-        return None, f"it is no JSON ({error!s:.200})"
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
+        return parsed(data), ""
+    except Unkept as why:
+        return None, str(why)
 
 
 def _judge(spec: AttemptSpec, facts: Facts, code: int | None, bad_result: str) -> tuple[Outcome, Failure | None]:
@@ -138,7 +129,7 @@ def _judge(spec: AttemptSpec, facts: Facts, code: int | None, bad_result: str) -
         return Outcome.FAILED, _exit_failure(spec.arguments, code)
     if bad_result:
         return Outcome.FAILED, Failure(
-            "bad_result", f"the command succeeded, but its result does not count: {bad_result}"
+            BAD_RESULT, f"the command ended well, but its result cannot be kept: {bad_result}"
         )
     return Outcome.SUCCEEDED, None
 

@@ -9,6 +9,7 @@ processes (`executor="process"`) as it is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import inspect
 import json
@@ -21,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Failure, Handle, Outcome, Sink, Started
+from gnomon.core.handover import words
 from gnomon.core.ports import Clock
 from gnomon.core.values import Json
 
 from .attempt import Key, log_limit
 from .files import AttemptFiles
 from .inline_call import CURRENT, Call, arguments, keep_logs, plain, run_loop
-from .pool.calling import judged, text_of
+from .pool.calling import awaits, exited, judged, raised
 from .threads import DaemonThreads
 
 
@@ -140,11 +142,12 @@ class InlineExecutor:
             return
         try:
             function = self._find(str(spec.arguments.get("callable")))
+            is_async = inspect.iscoroutinefunction(inspect.unwrap(function))
         except BaseException as error:
-            code = "callable_not_found" if isinstance(error, ImportError | AttributeError) else type(error).__name__
-            self._never(call, Outcome.FAILED, Failure(code, f"{spec.arguments.get('callable')}: {error}"))
+            told = raised(error)
+            code = "callable_not_found" if isinstance(error, ImportError | AttributeError) else told.code
+            self._never(call, Outcome.FAILED, Failure(code, words(f"{spec.arguments.get('callable')}: {told.message}")))
             return
-        is_async = inspect.iscoroutinefunction(inspect.unwrap(function))
         if spec.timeout_s is not None and not is_async:
             text = "a thread can not be stopped, so a timeout can not be kept: use executor='process', or make it async"
             self._never(call, Outcome.FAILED, Failure("thread_timeout", text))
@@ -160,7 +163,7 @@ class InlineExecutor:
         except BaseException as error:
             self._failed(call, error)
         else:
-            if inspect.isawaitable(value):
+            if awaits(value):
                 asyncio.run_coroutine_threadsafe(self._await(call, lambda: value, ready=True), self._ready_loop())
             else:
                 self._succeeded(call, value)
@@ -226,25 +229,17 @@ class InlineExecutor:
 
     def _succeeded(self, call: Call, value: Any) -> None:
         kept = judged(value)
-        if not kept.ok:
-            self._end(call, Outcome.FAILED, Failure(kept.code, kept.message))
-            return
-        self._end(call, Outcome.SUCCEEDED, None, result=json.loads(kept.result))
+        failure = Failure(kept.code, kept.message) if kept.code else None
+        self._end(call, Outcome.SUCCEEDED, failure, result=json.loads(kept.result))
 
     def _failed(self, call: Call, error: BaseException) -> None:
-        if hasattr(error, "task_code"):  # gnomon.TaskFailed: all is said in it
-            kept = judged(getattr(error, "result", None))
-            failure = Failure(str(error.task_code), text_of(error))
-            self._end(call, Outcome.FAILED, failure, result=json.loads(kept.result) if kept.ok else None)
-            return
-        logging.getLogger("gnomon.call").error("run %s failed", call.spec.run_id, exc_info=error)
-        code: int | None = None
-        if isinstance(error, SystemExit):
-            code = error.code & 0xFF if isinstance(error.code, int) else 0 if error.code is None else 1
-            if code == 0:
-                self._end(call, Outcome.SUCCEEDED, None, code=0)
-                return
-        self._end(call, Outcome.FAILED, Failure(type(error).__name__, text_of(error)), code=code)
+        told = exited(error) if isinstance(error, SystemExit) else raised(error)
+        if told.error is not None:  # not so of gnomon.TaskFailed: all is said in it
+            with contextlib.suppress(Exception):  # handlers of the application
+                logging.getLogger("gnomon.call").error("run %s failed", call.spec.run_id, exc_info=error)
+        outcome = Outcome.SUCCEEDED if told.ok else Outcome.FAILED
+        failure = Failure(told.code, told.message) if told.code else None
+        self._end(call, outcome, failure, result=json.loads(told.result), code=told.exit)
 
     def _never(self, call: Call, outcome: Outcome, failure: Failure) -> None:
         self._end(call, outcome, failure, never=True)

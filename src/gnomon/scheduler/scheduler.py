@@ -91,7 +91,8 @@ class Scheduler(Asking, Configuring, Deleting, Flows):
         self._own_configurations: Contents = {}
         self._functions: dict[str, Function] = {}
         self._threads = executor == "thread"
-        self._embedding = Embedding(functions=self._functions, threads=self._threads, path=module_path())
+        found = module_path()
+        self._embedding = Embedding(functions=self._functions, threads=self._threads, path=found, packages=found)
         self._session = Session(
             settings,
             self._embedding,

@@ -92,6 +92,7 @@ class Run:
     error: Failure | None
     reason: str | None
     waiting_for: str | None
+    note: str | None
     parameters: Mapping[str, Json]
     labels: Mapping[str, str]
     actor: str
@@ -160,6 +161,7 @@ def run_of(run: RunRecord, attempts: Sequence[AttemptRecord]) -> Run:
         error=run.error,
         reason=run.reason,
         waiting_for=run.waiting_for,
+        note=run.note,
         parameters=dict(run.parameters),
         labels=dict(run.labels),
         actor=run.actor,

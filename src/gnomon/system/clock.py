@@ -7,6 +7,8 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
+_SINCE_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class SystemClock:
     """The machine's clock."""
@@ -16,6 +18,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def steady(self) -> float:
+        return time.clock_gettime(_SINCE_BOOT)
 
 
 class VirtualClock:
@@ -29,6 +34,9 @@ class VirtualClock:
         return self._now
 
     def monotonic(self) -> float:
+        return self._monotonic
+
+    def steady(self) -> float:
         return self._monotonic
 
     def advance(self, seconds: float) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
+from gnomon.core.handover import Unkept, code_of, kept, type_name, words
 from gnomon.core.values import Json, JsonObject
 
 from .muffling import muffled
 from .secrets import Vault
 
+_HEARD = 100_000  # of a message, before secrets are struck out of it: half a secret would not be found
 PERFORM = "gnomon.tasks.performing:perform"
 
 
@@ -66,7 +68,7 @@ def shared_order(reference: str, arguments: JsonObject, secrets: Sequence[str]) 
     return {"callable": reference, "arguments": dict(arguments), "secrets": list(secrets)}
 
 
-def perform(reference: str, arguments: dict[str, Json], secrets: list[str]) -> Json:
+def perform(reference: str, arguments: dict[str, Json], secrets: list[str]) -> Json | Unkept:
     """In a worker of the pool: one attempt from its order to its result."""
     import os
 
@@ -76,10 +78,10 @@ def perform(reference: str, arguments: dict[str, Json], secrets: list[str]) -> J
     work = prepare(vault, arguments, secrets, lambda text: print(text, flush=True), os.environ, timeout_s)
     with muffled(vault.redactor):
         try:
-            result: Json = vault.strike(function_of(reference)(work))
+            value = function_of(reference)(work)
         except Exception as error:
             raise outward(vault, error) from None
-    return result
+    return given(vault, value)
 
 
 async def attend(
@@ -91,7 +93,7 @@ async def attend(
     environment: Mapping[str, str],
     timeout_s: float | None,
     loop_state: dict[str, Any],
-) -> Json:
+) -> Json | Unkept:
     """In the worker of the executor `shared`: one attempt from its order to its result, many at once."""
     import asyncio
 
@@ -103,10 +105,10 @@ async def attend(
     if guard is not None:  # what libraries print goes there too
         guard(vault.redactor.text)
     try:
-        result: Json = vault.strike(await function_of(reference)(work))
+        value = await function_of(reference)(work)
     except Exception as error:
         raise outward(vault, error) from None
-    return result
+    return given(vault, value)
 
 
 def prepare(
@@ -136,8 +138,22 @@ def function_of(reference: str) -> Callable[[Work], Any]:
     return function
 
 
+def given(vault: Vault, value: object) -> Json | Unkept:
+    """What a function has given, without secrets; or, not raised, why it cannot be kept."""
+    try:
+        return vault.strike(kept(value))
+    except Unkept as why:
+        return why
+
+
 def outward(vault: Vault, error: Exception) -> TaskFailed:
     """What may leave the worker of an exception: no secret, and no traceback (it shows arguments)."""
     if isinstance(error, TaskFailed):
-        return TaskFailed(error.task_code, str(vault.strike(error.message)), vault.strike(error.result))
-    return TaskFailed(type(error).__name__, str(vault.strike(str(error) or repr(error))))
+        code, message = (str(vault.strike(text)) for text in (code_of(error.task_code), words(error.message, _HEARD)))
+        return TaskFailed(code, message, cast(Json, given(vault, error.result)))
+    code = type_name(error).rpartition(".")[2]
+    try:
+        text = words(str(error), _HEARD) or words(repr(error), _HEARD)
+    except Exception:
+        text = f"{code} (its message can not be had)"
+    return TaskFailed(code, str(vault.strike(text)))

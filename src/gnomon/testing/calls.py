@@ -96,10 +96,12 @@ class CallExecutorSuite:
         assert (end.outcome, end.never_started) == (Outcome.FAILED, False)
         assert (end.error and end.error.code, end.error and end.error.message) == ("ValueError", "no")
 
-    def test_a_result_that_is_too_large(self, executor: Executor, sink: Recorder, tmp_path: Path, ledger: Path) -> None:
+    def test_what_has_returned_has_succeeded_though_its_result_is_too_large(
+        self, executor: Executor, sink: Recorder, tmp_path: Path, ledger: Path
+    ) -> None:
         executor.start([self.spec(tmp_path, "a", "give", value="x" * 70_000)])
         end = sink.ended("a")
-        assert (end.outcome, end.error and end.error.code) == (Outcome.FAILED, "result_too_large")
+        assert (end.outcome, end.result, end.error and end.error.code) == (Outcome.SUCCEEDED, None, "bad_result")
 
     def test_timeout(self, executor: Executor, sink: Recorder, tmp_path: Path, ledger: Path) -> None:
         executor.start([self.spec(tmp_path, "a", "hang", timeout_s=0.3, kill_grace_s=0.5)])
@@ -155,8 +157,8 @@ class CallExecutorSuite:
         if not known:
             assert heir[1].started("a").handle.process == handle.process
         _put(gate, "after")
-        end = heir[1].ended("a")
-        assert (end.outcome, end.result, end.token) == (Outcome.SUCCEEDED, "after", 3)
+        heir[1].until(lambda: any(end.token == 3 for end in heir[1].ends("a")))  # one that is slow may tell token 2 too
+        assert {(end.outcome, end.result) for end in heir[1].ends("a")} == {(Outcome.SUCCEEDED, "after")}
         assert sink.ends("a") == []
         assert ledger.read_text() == "a\n"
 

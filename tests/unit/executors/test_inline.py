@@ -107,9 +107,6 @@ def leave(value: object) -> None:
     [
         (boom, (), "LookupError", None),
         (leave, (3,), "SystemExit", 3),
-        (lambda: {1}, (), "result_not_json", None),
-        (lambda: float("nan"), (), "result_not_json", None),
-        (lambda: "x" * 70_000, (), "result_too_large", None),
         ("no_such_module_here:f", (), "callable_not_found", None),
         ("os:no_such_function", (), "callable_not_found", None),
         ("local:nobody", (), "callable_not_found", None),
@@ -119,6 +116,16 @@ def leave(value: object) -> None:
 def test_failures(rig: Rig, what: Any, args: tuple[Json, ...], expected: str, exit_code: int | None) -> None:
     end = rig.run("a", what, *args)
     assert (end.outcome, code(end), end.exit_code) == (Outcome.FAILED, expected, exit_code)
+
+
+@pytest.mark.parametrize("value", [{1}, float("nan"), "x" * 70_000, 10**5000], ids=lambda value: type(value).__name__)
+def test_what_has_returned_has_succeeded(rig: Rig, value: Any) -> None:
+    async def give() -> Any:
+        return value
+
+    for run, what in (("a", lambda: value), ("b", give)):
+        end = rig.run(run, what)
+        assert (end.outcome, end.result, code(end)) == (Outcome.SUCCEEDED, None, "bad_result")
 
 
 def sell() -> None:

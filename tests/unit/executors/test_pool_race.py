@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.core.attempts import AttemptSpec, Outcome
+from gnomon.core.attempts import AttemptSpec, Ended, Outcome
 from gnomon.core.values import Json
 from gnomon.executors.pool import PoolExecutor, PoolSettings
 from gnomon.executors.pool.wire import Order, opened, pack, unpack
@@ -246,3 +246,18 @@ def test_an_order_that_is_gone_is_given_again(
     found[0].unlink()
     Path(first).touch()
     assert [sink.ended(run).outcome for run in "ab"] == [Outcome.SUCCEEDED] * 2
+
+
+def test_who_needs_another_path_is_not_kept_waiting(tmp_path: Path, pool: Callable[..., PoolExecutor]) -> None:
+    """The only worker has always more to do of its own kind; what came before that comes first all the same."""
+    first, sink = str(tmp_path / "first"), Recorder()
+    one = pool(sink, 1)
+    other = call("other", "work", str(tmp_path / "ledger"), "")
+    one.start([call("a", "until", first), replace(other, arguments={**other.arguments, "path": [str(tmp_path), "/"]})])
+    later = [call(f"b{index}", "work", str(tmp_path / "ledger"), "") for index in range(100)]
+    one.start(later)
+    sink.started("a")
+    Path(first).touch()
+    for spec in later:
+        sink.ended(spec.run_id)
+    assert [event.run_id for event in sink.events if isinstance(event, Ended)][:2] == ["a", "other"]

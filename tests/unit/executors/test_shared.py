@@ -164,8 +164,6 @@ def test_result_arguments_and_environment(house: House) -> None:
         ("fail", "teapot", {"kept": True}),
         ("crash", "ValueError", None),
         ("leave", "SystemExit", None),
-        ("big", "result_too_large", None),
-        ("odd", "result_not_json", None),
         ("nothing", "callable_not_found", None),
     ],
 )
@@ -174,6 +172,11 @@ def test_failures(house: House, name: str, code: str, result: Json) -> None:
     assert failed.error is not None
     assert (failed.outcome, failed.error.code, failed.result) == (Outcome.FAILED, code, result)
     assert other.outcome is Outcome.SUCCEEDED
+
+
+def test_what_has_returned_has_succeeded(house: House) -> None:
+    for end in house.do(order("a", "big"), order("b", "odd")):
+        assert (end.outcome, end.result, end.error and end.error.code) == (Outcome.SUCCEEDED, None, "bad_result")
 
 
 def test_secrets_are_looked_up_and_struck_out(tmp_path: Path) -> None:

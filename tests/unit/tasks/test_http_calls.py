@@ -18,7 +18,7 @@ import trustme
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gnomon.executors.pool.wire import RESULT_LIMIT
+from gnomon.core.handover import RESULT_LIMIT
 from gnomon.tasks.http_body import ROOM
 from tests.support.http_server import HttpServer, http_server
 from tests.unit.tasks.http_support import RUN_ID, failed, perform, perform_filled

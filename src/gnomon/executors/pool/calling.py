@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import json
 import sys
 import types
 from collections.abc import Callable
@@ -11,16 +10,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from .wire import MESSAGE_LIMIT, RESULT_LIMIT
+from gnomon.core.handover import Unkept, code_of, kept_text, type_name, words
+from gnomon.core.reports import BAD_RESULT
 
-_DEEPEST = 100
+_STANDARD = sys.path[:]  # before callables' directories are added to it
 _TRACEBACK_LIMIT = 64 * 1024
-_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a call. `result` is JSON text; `error` is what was raised, for its traceback."""
+    """What became of a call. `result` is JSON text; `error` is what was raised, for its traceback. One that is `ok`
+    and has a `code` has given what cannot be kept."""
 
     ok: bool
     exit: int | None = None
@@ -47,8 +47,7 @@ class Awaiter:
 
     def wait(self, awaitable: Any, context: contextvars.Context) -> Any:
         """The result of a coroutine; tasks it left behind are cancelled."""
-        import asyncio  # 30 ms that only async callables cost
-
+        asyncio = ours("asyncio")  # 30 ms that only async callables cost
         if self.loop is None or self.loop.is_closed():
             self.loop = asyncio.new_event_loop()
         self.task = self.loop.create_task(_awaited(awaitable), context=context)
@@ -75,74 +74,86 @@ async def _awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
+def ours(name: str) -> Any:
+    """A module of the library, whatever file of that name lies beside the callables: what we import late."""
+    found = sys.modules.get(name)
+    if found is None:
+        path = sys.path[:]
+        sys.path[:] = _STANDARD
+        try:
+            found = import_module(name)
+        finally:
+            sys.path[:] = path
+    return found
+
+
 def call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], awaiter: Awaiter) -> Outcome:
     """Call it, wait for it if it is async, make JSON of what it gives. Raises nothing."""
     context = contextvars.Context()
     try:
         value = context.run(function, *args, **kwargs)
-        if type(value) is types.CoroutineType or hasattr(value, "__await__"):
+        if awaits(value):
             value = awaiter.wait(value, context)
-        return Outcome(True) if value is None else judged(value)
+        return judged(value)
     except SystemExit as stop:
-        return _exited(stop)
+        return exited(stop)
     except BaseException as error:
-        if hasattr(error, "task_code"):  # gnomon.tasks.performing.TaskFailed: all is said in it
-            kept = judged(getattr(error, "result", None))
-            return Outcome(False, None, str(error.task_code), text_of(error), kept.result if kept.ok else "null")
-        return Outcome(False, None, type(error).__name__, text_of(error), error=error)
+        return raised(error)
 
 
-def _exited(stop: SystemExit) -> Outcome:
+def exited(stop: SystemExit) -> Outcome:
     """As the interpreter does it: nothing is 0, a number is itself, anything else is printed and 1."""
-    code = stop.code
-    if code is None or (isinstance(code, int) and code & 0xFF == 0):
+    try:
+        said: Any = stop.code
+    except BaseException:
+        said = ""
+    if said is None:
         return Outcome(True, 0)
-    if not isinstance(code, int):
+    if not issubclass(type(said), int):
         return Outcome(False, 1, "SystemExit", text_of(stop), error=stop)
-    return Outcome(False, code & 0xFF, "SystemExit", f"the callable ended with exit code {code & 0xFF}")
+    code = int.__and__(said, 0xFF)
+    text = f"the callable ended with exit code {code}"
+    return Outcome(True, 0) if code == 0 else Outcome(False, code, "SystemExit", text)
 
 
 def judged(value: Any) -> Outcome:
-    """A result that is not JSON, or too much of it, makes the call a failure."""
-    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    """A call that has returned this. It has succeeded, whatever it is: what was done must not be done again because
+    of a value. One that cannot be kept is null, with a code that says so.
+    """
     try:
-        text = _dumps(value)
-        size = len(text.encode())
-        deep = text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST
-    except (TypeError, ValueError, RecursionError) as error:
-        why = text_of(error).replace("Object of type", "a value of type")
-        return Outcome(False, None, "result_not_json", f"the result, of type {kind}, is not JSON: {why}")
-    if deep:
-        return Outcome(False, None, "result_not_json", f"the result, of type {kind}, is nested over {_DEEPEST} deep")
-    if size > RESULT_LIMIT:
-        text = f"the result, of type {kind}, is {size} bytes of JSON; at most {RESULT_LIMIT} are kept"
-        return Outcome(False, None, "result_too_large", f"{text}: write it to a file and return its path")
-    return Outcome(True, result=text)
+        return Outcome(True, result=kept_text(value)[1])
+    except Unkept as why:
+        return Outcome(True, None, BAD_RESULT, words(str(why)))
 
 
-def _depth(text: str) -> int:
-    deepest = depth = 0
-    quoted = escaped = False
-    for char in text:
-        if quoted:
-            quoted, escaped = escaped or char != '"', not escaped and char == "\\"
-        elif char == '"':
-            quoted = True
-        elif char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "]}":
-            depth -= 1
-    return deepest
+def raised(error: BaseException) -> Outcome:
+    """A call that has raised this. Nothing of the exception may raise again."""
+    code, message = code_of(_name_of(error)), text_of(error)
+    try:
+        told = error.task_code  # type: ignore[attr-defined]  # gnomon.tasks.performing.TaskFailed: all is said in it
+        given = getattr(error, "result", None)
+    except BaseException:
+        return Outcome(False, None, code, message, error=error)
+    kept = judged(given)
+    if kept.code:
+        message = words(f"{message} ({kept.message})")
+    return Outcome(False, None, code_of(told), message, kept.result)
+
+
+def awaits(value: Any) -> bool:
+    """Whether it is a coroutine, or another awaitable. Its type is asked, not the value."""
+    try:
+        return type(value) is types.CoroutineType or hasattr(type(value), "__await__")
+    except BaseException:
+        return False
 
 
 def text_of(error: BaseException) -> str:
     """What an exception says, as much of it as is kept."""
     try:
-        text = str(error) or repr(error)
+        return words(str(error)) or words(repr(error))
     except BaseException:
-        text = f"{type(error).__name__} (its message can not be had)"
-    return text.encode("utf-8", "replace").decode()[:MESSAGE_LIMIT]
+        return f"{_name_of(error)} (its message can not be had)"
 
 
 def resolve(reference: str) -> Callable[..., Any]:
@@ -189,9 +200,8 @@ def _import(module: str, names: list[str]) -> tuple[Any, list[str]]:
 
 
 def _siblings(package: str) -> list[str]:
-    import pkgutil
-
     try:
+        pkgutil = ours("pkgutil")
         where = list(sys.modules[package].__path__) if package else [p for p in sys.path if "site-packages" not in p]
         return [found.name for found in pkgutil.iter_modules(where)]
     except Exception:
@@ -199,21 +209,21 @@ def _siblings(package: str) -> list[str]:
 
 
 def _near(name: str, known: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, known, n=1)
+    near = ours("difflib").get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _name_of(error: BaseException) -> str:
+    return type_name(error).rpartition(".")[2]
 
 
 def traceback_of(error: BaseException) -> str:
     """As the interpreter prints it, without our own frames."""
-    import traceback
-
     try:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("gnomon.executors.pool"):
             trace = trace.tb_next
-        text = "".join(traceback.format_exception(type(error), error, trace))
+        text = "".join(ours("traceback").format_exception(type(error), error, trace))
     except BaseException:
-        return f"{type(error).__name__} (its traceback can not be had)\n"
+        return f"{_name_of(error)} (its traceback can not be had)\n"
     return text if len(text) <= _TRACEBACK_LIMIT else f"{text[:_TRACEBACK_LIMIT]}\n[… cut …]\n"

@@ -18,14 +18,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from gnomon.core.handover import words
 from gnomon.system.clock import SystemClock
 from gnomon.system.plainfiles import read_plain, remove
 
-from .calling import Awaiter, CallableNotFound, Outcome, Stopped, call, resolve, traceback_of
+from .calling import Awaiter, CallableNotFound, Outcome, Stopped, call, raised, resolve, text_of, traceback_of
 from .capture import HIGH, Spool
 from .hygiene import Hygiene, children, rss_bytes
 from .ledger import Journal, identify
-from .wire import BEHIND, MESSAGE_LIMIT, Began, Order, Over, line, opened, over_line, unpack
+from .wire import BEHIND, Began, Order, Over, line, opened, over_line, unpack
 
 _BUFFER = 1 << 18
 _LINGER_MS = 5000
@@ -204,12 +205,12 @@ class Child:
                 self._set_up_logging()
             return call(function, order.args, order.kwargs, self._awaiter)
         except CallableNotFound as error:
-            return Outcome(False, None, "callable_not_found", str(error)[:MESSAGE_LIMIT], error=error.__cause__)
-        except SystemExit as stop:
-            return Outcome(False, 1, "SystemExit", f"raised while its module was imported: {stop}"[:MESSAGE_LIMIT])
+            return Outcome(False, None, "callable_not_found", text_of(error), error=error.__cause__)
         except BaseException as error:
-            text = f"raised while its module was imported: {error}"
-            return Outcome(False, None, type(error).__name__, text[:MESSAGE_LIMIT], error=error)
+            outcome = raised(error)
+            outcome.message = words(f"raised while its module was imported: {outcome.message}")
+            outcome.exit = 1 if isinstance(error, SystemExit) else None
+            return outcome
         finally:
             self._calling = False
 

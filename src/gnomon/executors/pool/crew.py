@@ -49,6 +49,7 @@ class Crew:
         self._staff.on_word, self._staff.on_end = self._heard, self._gone
         self.workers = self._staff.workers
         self._untold: dict[Key, Worker] = {}
+        self._short = False
         self._timer: Timer | None = None
         self._timer_at = 0.0
 
@@ -87,13 +88,19 @@ class Crew:
     # ---- handing out ----------------------------------------------------------------------------
 
     def pump(self) -> None:
-        """Give out what can be given."""
-        for path in self._line.paths():
-            while worker := self._staff.taker(path):
-                if not self._hand(worker):
-                    break
+        """Give out what can be given, the oldest first. While that has no worker for its path nobody else gets more:
+        one is to fall idle and make room.
+        """
+        self._short = False
+        full: set[Path] = set()
+        while not self._short and (path := next((p for p in self._line.paths() if p not in full), None)) is not None:
+            worker = self._staff.taker(path)
+            if worker is not None and self._hand(worker):
+                continue
             if not self.workers and self._staff.trouble:
                 self._refuse(path, self._staff.trouble)
+            full.add(path)
+            self._short = not self._staff.serves(path)
         self._arm()
 
     def _hand(self, worker: Worker) -> bool:
@@ -122,7 +129,9 @@ class Crew:
     def _heard(self, worker: Worker) -> None:
         for packet in worker.receive():
             self._absorb(worker, read_journal(worker.prefix) if packet == BEHIND else packet)
-        if len(self._line):
+        if self._short:
+            self.pump()
+        elif len(self._line):
             self._refill(worker)
 
     def _absorb(self, worker: Worker, data: bytes) -> None:

@@ -215,7 +215,9 @@ class PoolExecutor:
         own, path = arguments.get("path"), self._settings.path
         if not isinstance(name, str) or not isinstance(args, Sequence) or not isinstance(kwargs, Mapping):
             raise TypeError("callable must be a text, args a list, kwargs a map")
-        if isinstance(own, Sequence):
+        if name.startswith("gnomon."):
+            path = self._settings.packages
+        elif isinstance(own, Sequence):
             path = (own,) if isinstance(own, str) else tuple(str(item) for item in own)
         errand.path = path
         return pack(order_of(errand, places, scope, name, list(args), dict(kwargs)))

@@ -27,7 +27,7 @@ def ended(spec: AttemptSpec, over: Over, intent: Intent | None, log_bytes: int) 
     stopped = intent if intent is not None and seconds(intent.at) <= over.at else None
     if over.stopped:
         stopped = Intent(Reason(over.stopped), instant(over.at))
-    error = None if over.ok else Failure(over.code, over.message)
+    error = Failure(over.code, over.message) if over.code or not over.ok else None
     outcome = Outcome.SUCCEEDED if over.ok else Outcome.FAILED
     if stopped is not None:
         outcome, error = stopping(spec, stopped)

@@ -51,9 +51,13 @@ class Staff:
                 best = worker
         if len(self._line) and self._open() < min(_QUICK, self._settings.size):
             return self._spawn(path) or best
-        if best is None and all(worker.path != path for worker in self.workers if worker.open):
+        if best is None and not self.serves(path):
             return self._exchange(path)
         return best
+
+    def serves(self, path: Path) -> bool:
+        """Whether anybody who takes more has this path."""
+        return any(worker.path == path and worker.open for worker in self.workers)
 
     def depth(self, worker: Worker) -> int:
         """How much to hand it: what it does in about 20 ms."""

@@ -23,8 +23,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 PACKET_LIMIT = 100_000
-RESULT_LIMIT = 64 * 1024
-MESSAGE_LIMIT = 4_000
 BEHIND = b"!"
 _DUMPS = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 

@@ -26,7 +26,8 @@ from .wire import PACKET_LIMIT, Over, opened, packet
 _RECEIVE = 1 << 18
 
 # The rooms' `__init__` import what only a scheduler needs (0.1 s and more): the worker gets empty stand-ins for them
-# while it starts. Afterwards they are gone, and a callable that imports gnomon gets the real one.
+# while it starts. Afterwards they are gone, and a callable that imports gnomon gets the real one. The working directory
+# is not on its path (-P): a file `queue.py` there would be taken for the library's.
 _START = """\
 import sys, types
 for name in ("gnomon", "gnomon.system", "gnomon.executors", "gnomon.executors.pool", "gnomon.executors.shared"):
@@ -35,7 +36,7 @@ for name in ("gnomon", "gnomon.system", "gnomon.executors", "gnomon.executors.po
 main = __import__(sys.argv[2], fromlist=["main"]).main
 for name in [name for name in sys.modules if name.partition(".")[0] == "gnomon"]:
     del sys.modules[name]
-del sys.argv[1:3], sys.path[0]
+del sys.argv[1:3]
 main()
 """
 
@@ -53,6 +54,8 @@ class PoolSettings:
         idle_s: seconds without work after which a worker goes.
         python: the interpreter.
         path: directories in front of `sys.path`, for tasks that do not name their own.
+        packages: the same for gnomon's own callables, which perform task types: where packages are, and nothing that
+            happens to lie in the working directory.
     """
 
     size: int = 10
@@ -63,6 +66,7 @@ class PoolSettings:
     idle_s: float = 300.0
     python: str = sys.executable
     path: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -141,7 +145,7 @@ class Worker:
     def _spawn(self, settings: PoolSettings, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         options = {"fd": self.theirs.fileno(), "prefix": self.prefix} | asdict(settings) | {"path": list(self.path)}
         source = str(Path(__file__).resolve().parents[3])
-        argv = [settings.python, "-c", _START, source, self.program, json.dumps(options)]
+        argv = [settings.python, "-P", "-c", _START, source, self.program, json.dumps(options)]
         out = open_plain(self.prefix + ".out.0", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             return subprocess.Popen(

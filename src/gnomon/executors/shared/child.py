@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gnomon.executors.files import Reason, read_intent
-from gnomon.executors.pool.calling import CallableNotFound, Outcome, judged, resolve, text_of
+from gnomon.executors.pool.calling import CallableNotFound, Outcome, judged, raised, resolve, text_of
 from gnomon.executors.pool.capture import HIGH
 from gnomon.executors.pool.child import prepare, read_order
 from gnomon.executors.pool.hygiene import rss_bytes
@@ -245,10 +245,7 @@ class Child:
         except CallableNotFound as error:
             return Outcome(False, None, "callable_not_found", text_of(error))
         except BaseException as error:
-            if hasattr(error, "task_code"):  # gnomon.tasks.performing.TaskFailed: all is said in it
-                kept = judged(getattr(error, "result", None))
-                return Outcome(False, None, str(error.task_code), text_of(error), kept.result if kept.ok else "null")
-            return Outcome(False, None, type(error).__name__, text_of(error))
+            return raised(error)
 
     async def _found(self, reference: str) -> Any:
         """The function called so. Imported off the loop: that may take long."""

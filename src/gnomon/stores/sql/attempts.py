@@ -76,7 +76,7 @@ def _course(record: AttemptRecord) -> tuple[object, ...]:
         None if handle is None else handle.worker,
         None if handle is None else text(dict(handle.process)),
         record.exit_code,
-        None if error is None else error.code,
+        None if error is None else clean(error.code),
         None if error is None else clean(error.message),
         record.duration_s,
         record.log_bytes,

@@ -140,7 +140,7 @@ def _course(run: RunRecord) -> tuple[object, ...]:
         clean(run.note),
         run.exit_code,
         text(run.result),
-        None if error is None else error.code,
+        None if error is None else clean(error.code),
         None if error is None else clean(error.message),
         run.lateness_s,
         run.duration_s,

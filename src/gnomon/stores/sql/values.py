@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from gnomon.core.attempts import Failure
 from gnomon.core.codec import job_from_json, job_to_json, schedule_from_json, schedule_to_json
 from gnomon.core.errors import usage
+from gnomon.core.handover import CODE_LIMIT, words
 from gnomon.core.model import Job
 from gnomon.core.rules import ScheduleSpec
 from gnomon.core.values import canonical_json, digest, from_micros, to_micros
@@ -53,18 +54,53 @@ def clean(words: str | None) -> str | None:
 
 
 def value(kept: str | None) -> Any:
-    """The JSON value of `text`."""
-    return None if kept is None else json.loads(kept)
+    """The JSON value of `text`. One that an older version kept and nobody could use (too deep, too long a number) is
+    None, and half characters are spelt out: no value in the file may keep a step or a list from being made.
+    """
+    if kept is None:
+        return None
+    try:
+        found = json.loads(kept)
+        if "\\ud" in kept:
+            found = _whole_characters(found)
+        brackets = kept.count("[") + kept.count("{")
+        return found if brackets <= _DEEPEST or _depth(found) <= _DEEPEST else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def mapping(kept: str | None) -> dict[str, Any]:
     """The mapping of `mapping_text`."""
-    return {} if kept is None else json.loads(kept)
+    found = value(kept)
+    return found if isinstance(found, dict) else {}
+
+
+_DEEPEST = 1 << 8
+
+
+def _depth(found: Any) -> int:
+    """How many lists and maps are inside each other."""
+    depth, level = 0, [found]
+    while level := [item for one in level if isinstance(one, (list, dict)) for item in _inside(one)]:
+        depth += 1
+    return depth + 1
+
+
+def _inside(one: Any) -> Iterable[Any]:
+    return one.values() if isinstance(one, dict) else one
+
+
+def _whole_characters(found: Any) -> Any:
+    if isinstance(found, str):
+        return clean(found)
+    if isinstance(found, dict):
+        return {clean(key): _whole_characters(item) for key, item in found.items()}
+    return [_whole_characters(item) for item in found] if isinstance(found, list) else found
 
 
 def failure(code: str | None, message: str | None) -> Failure | None:
     """The failure of its two columns."""
-    return None if code is None else Failure(code, message or "")
+    return None if code is None else Failure(words(code, CODE_LIMIT), message or "")
 
 
 def job_text(job: Job) -> str:

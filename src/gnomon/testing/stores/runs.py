@@ -68,7 +68,7 @@ class RunCases(StoreCase):
         assert store.read(lambda r: r.run_by_key("nope")) is None
         assert store.read(lambda r: r.runs_by_id([])) == {}
 
-    @pytest.mark.parametrize("value", [0, False, "", [], {}, 1.5, "\ud800", 2**80, {"": {"": []}}])
+    @pytest.mark.parametrize("value", [0, False, "", [], {}, 1.5, "\U0001f600", 2**80, {"": {"": []}}])
     def test_json_values_keep_their_kind(self, store: Store, value: object) -> None:
         put_runs(store, run("1", result=value, item=value))
         found = store.read(lambda r: r.run("1"))
@@ -77,11 +77,22 @@ class RunCases(StoreCase):
         assert found.item == value
 
     def test_words_that_are_no_unicode_are_spelt_out(self, store: Store) -> None:
-        put_runs(store, run("1", error=Failure("x", "bytes \udcff ü"), note="\udc80"))
+        error, half = Failure("x\udce9", "bytes \udcff ü"), {"\udc80": ["\ud800", {"a": "b"}]}
+        put_runs(store, run("1", error=error, note="\udc80", result=half, item="\udc80"))
         found = store.read(lambda r: r.run("1"))
         assert found is not None
-        assert found.error == Failure("x", "bytes \\udcff ü")
-        assert found.note == "\\udc80"
+        assert found.error == Failure("x\\udce9", "bytes \\udcff ü")
+        assert (found.note, found.item) == ("\\udc80", "\\udc80")
+        assert found.result == {"\\udc80": ["\\ud800", {"a": "b"}]}
+
+    def test_what_nobody_could_read_is_nothing(self, store: Store) -> None:
+        deep: list[object] = []
+        for _ in range(300):
+            deep = [deep]
+        put_runs(store, run("1", result=deep, item=1))
+        found = store.read(lambda r: r.run("1"))
+        assert found is not None
+        assert (found.result, found.item) == (None, 1)
 
     def test_run_key_is_unique(self, store: Store) -> None:
         put_runs(store, run("1"))

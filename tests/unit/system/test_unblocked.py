@@ -1,0 +1,74 @@
+"""A stream that nobody has to read."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from gnomon.system import unblocked as module
+from gnomon.system.unblocked import Unblocked, unblocked
+from tests.support.service import until
+
+
+def test_what_nobody_reads_is_dropped_and_counted_and_told_when_somebody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 10_000)
+    read, write = os.pipe()
+    line = "x" * 99 + "\n"
+    with os.fdopen(write, "w") as file:
+        stream = Unblocked(file, lambda count: f"dropped {count}\n")
+        for _ in range(5000):
+            print(line, end="", file=stream)
+        (found,) = stream.checks()
+        assert "lines were dropped" in found.message
+        taken = bytearray()
+
+        def told() -> bool:
+            taken.extend(os.read(read, 1 << 16))
+            return b"dropped" in taken
+
+        until(told, "what was dropped")
+        print("the end", file=stream)
+        stream.finish()
+        taken += os.read(read, 1 << 16)
+    os.close(read)
+    lines = taken.decode().splitlines()
+    whole = [one for one in lines if one == line.strip()]
+    lost = int(next(one for one in lines if one.startswith("dropped")).split()[1])
+    assert len(whole) + lost == 5000
+    assert lines[-1] == "the end"
+
+
+def test_the_end_does_not_wait_for_a_reader_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_S", 0.05)
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as file:
+        stream = Unblocked(file)
+        stream.write("x" * 1_000_000)
+        stream.write("y" * 60_000)
+        stream.write("y" * 60_000)
+        stream.finish()
+        os.close(read)  # the thread gives up
+
+
+def test_a_reader_that_is_gone_and_a_full_disk_cost_the_line(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    for file in (os.fdopen(write, "w"), open("/dev/full", "w")):  # noqa: SIM115
+        with file:
+            stream = Unblocked(file)
+            stream.write("a\nb\n")
+            stream.finish()
+
+
+def test_text_that_the_stream_cannot_show_is_escaped_and_a_stream_without_descriptor_is_left(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w", encoding="ascii") as file, unblocked(file) as stream:
+        print("ä \udce9", file=stream)
+    assert (tmp_path / "out").read_text() == "\\xe4 \\udce9\n"
+    plain = io.StringIO()
+    with unblocked(plain) as stream:
+        assert stream is plain
+    with unblocked(None) as stream:
+        assert stream is None
