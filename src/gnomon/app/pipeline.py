@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gnomon.core.errors import Problem, UsageError
+from gnomon.core.errors import InvariantViolated, Problem, UsageError
 from gnomon.core.fanout import PARENTS
 from gnomon.core.model import Job
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord, Source, SourceKind
 from gnomon.core.states import FINAL, State
+from gnomon.engine.loop import IN_A_ROW
 from gnomon.jobfiles.uses import Content
 from gnomon.operations.configurations import put
 from gnomon.operations.definitions import upsert
@@ -23,6 +24,7 @@ from .parts import MEMORY, Parts, open_parts
 from .running import Running, running
 
 Watch = Callable[[Sequence[RunRecord]], None]
+_PATIENCE_S = 20.0
 ITEMS_TOLD = 5
 """Failed items of which the output is kept for the result."""
 ReadLog = Callable[[str, int], bytes]
@@ -62,10 +64,12 @@ def run_file(
         path: where they come from, for their records.
         configurations: what their tasks may use.
         watch: called with all runs whenever some changed, from this thread.
-        interrupted: when set, everything is cancelled (and stopped) before this returns.
+        interrupted: when set, everything is cancelled (and stopped) before this returns; it waits for that no longer
+            than the jobs' `kill_grace` and a little.
 
     Raises:
         UsageError: there is no enabled job to begin with.
+        InvariantViolated: steps of the scheduler fail, one after the other.
     """
     stripped = [replace(job, schedules=(), catch_up=job.catch_up) for job in jobs]
     roots = [job.job_id for job in stripped if not job.depends_on]
@@ -77,7 +81,8 @@ def run_file(
         flow_id = _load(parts, node, stripped, roots, path, pools or {}, configurations or {})
         node.start()
         steps = _steps(stripped)
-        runs = _follow(parts, node, flow_id, steps, watch, interrupted or threading.Event())
+        patience_s = max(job.kill_grace_s for job in stripped) + _PATIENCE_S
+        runs = _follow(parts, node, flow_id, steps, watch, interrupted or threading.Event(), patience_s)
         parents = [run.id for run in runs if run.queue == PARENTS]
         items = parts.store.read(lambda r: {parent: tuple(r.items(parent)) for parent in parents})
         failed = [item for some in items.values() for item in some if item.state is State.FAILED][:ITEMS_TOLD]
@@ -129,10 +134,11 @@ def _follow(
     steps: Mapping[str, int],
     watch: Watch,
     interrupted: threading.Event,
+    patience_s: float,
 ) -> list[RunRecord]:
-    """Until no run of the flow is active."""
+    """Until no run of the flow is active, or the patience after an interruption is over."""
     seen: list[RunRecord] = []
-    cancelled = False
+    give_up: float | None = None
     while True:
         runs = sorted(parts.store.read(lambda r: r.flow(flow_id)), key=lambda run: steps.get(run.job_id, 0))
         if runs != seen:
@@ -140,10 +146,21 @@ def _follow(
             seen = runs
         if all(run.state in FINAL for run in runs) and node.idle():
             return runs
-        if node.failure is not None:
-            raise node.failure
-        if interrupted.wait(0.05) and not cancelled:
+        _check(node)
+        if give_up is None and interrupted.wait(0.05):
             node.cancel_all()
-            cancelled = True
-        elif cancelled:
+            give_up = parts.clock.monotonic() + patience_s
+        elif give_up is not None:
             threading.Event().wait(0.05)
+            if parts.clock.monotonic() > give_up:
+                return runs
+
+
+def _check(node: Running) -> None:
+    """Nobody but us would notice that a private scheduler cannot go on."""
+    if node.failure is not None:
+        raise node.failure
+    failing = node.loop.failing
+    if failing is not None and failing.count >= IN_A_ROW:
+        text = f"steps of the scheduler fail, {failing.count} in a row: {failing.text}"
+        raise InvariantViolated(Problem("steps_failed", text, hint="the pipeline is given up; please report it"))

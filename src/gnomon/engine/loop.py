@@ -21,7 +21,7 @@ LONGEST_S = 30.0
 POLL_S = 0.2
 """How soon changes by other processes on the same database are seen, in seconds."""
 _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
-_IN_A_ROW = 3
+IN_A_ROW = 3
 """So many steps that failed one after the other are no hiccup."""
 
 
@@ -72,7 +72,7 @@ class Loop:
         if quiet_s is not None and quiet_s > STALLED_S:
             yield Check("steps", Level.FAILING, f"the loop of this scheduler has stood still for {quiet_s:.0f} s")
         if failing is not None:
-            level = Level.FAILING if failing.count >= _IN_A_ROW else Level.DEGRADED
+            level = Level.FAILING if failing.count >= IN_A_ROW else Level.DEGRADED
             text = f"steps of the scheduler fail, {failing.count} in a row: {failing.text}"
             yield Check("steps", level, text, failing.since)
         elif not self.steps:
