@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Event, Outcome, Started
+from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Event, Outcome
+from gnomon.core.values import Json
 from gnomon.executors import CommandExecutor, Logs, adopter
 from gnomon.executors.files import AttemptFiles
 from gnomon.executors.pool import PoolExecutor
@@ -40,16 +41,6 @@ class Ends:
                 assert event.run_id not in self.ends, "ended twice"
                 self.ends[event.run_id] = event
             self._news.notify_all()
-
-    def until_begun(self, run: str) -> bool:
-        """Wait until it has begun, or ended. False: in vain."""
-
-        def there() -> bool:
-            events = list(self.recorder.events)
-            return any(isinstance(event, Started | Ended) and event.run_id == run for event in events)
-
-        with self._news:
-            return self._news.wait_for(there, PATIENCE_S)
 
     def all_of(self, runs: list[str]) -> dict[str, Ended]:
         with self._news:
@@ -185,11 +176,13 @@ def prefix():
         if name.removesuffix(" (deleted)").endswith((".journal", ".journal2")):
             return name.rpartition(".")[0]
 
-def spoil(script, suffix, base, seconds=0.0):
+def spoil(script, suffix, base, ready="", seconds=0.0):
     place = base if suffix in ("log", "intent", "args", "cut") else prefix()
     with open("/dev/null") as null:
         subprocess.run(["sh", "-c", script], env={**os.environ, "B": f"{place}.{suffix}"}, stdin=null, stdout=null)
     print("printed")
+    if ready:
+        open(ready, "w").close()
     time.sleep(seconds)
     return 1
 
@@ -199,40 +192,60 @@ def innocent():
 CALLS = list(itertools.product(("log", "intent", "cut", "journal", "journal2", "id", "out.1"), THINGS))
 
 
-@pytest.mark.parametrize("stopped", [False], ids=["it ends by itself"])
-def test_calls_in_worker_processes(tmp_path: Path, stopped: bool) -> None:
-    """What a call puts in the place of its own files, and of its worker's."""
-    (tmp_path / "spoilers.py").write_text(MODULE)
-    state = tmp_path / "state"
-    files, sink = AttemptFiles(state), Ends()
-    executor = PoolExecutor(state, "node", clock=SystemClock(), path=(str(tmp_path),), size=4)
-    executor.open(sink)
+class Calls:
+    """A pool, and calls of it."""
 
-    def call(run: str, name: str, **more: object) -> AttemptSpec:
-        task = {"callable": f"spoilers:{name}", "kwargs": more}
-        return AttemptSpec(run, 1, 1, "job", "python", task, {}, kill_grace_s=0.2)
+    def __init__(self, root: Path) -> None:
+        (root / "spoilers.py").write_text(MODULE)
+        self.root, self.state = root, root / "state"
+        self.files, self.sink = AttemptFiles(self.state), Ends()
+        self.pool = PoolExecutor(self.state, "node", clock=SystemClock(), path=(str(root),), size=4)
+        self.pool.open(self.sink)
 
-    specs = []
-    for suffix, thing in CALLS:
+    def start(self, run: str, name: str, **more: Json) -> None:
+        task: dict[str, Json] = {"callable": f"spoilers:{name}", "kwargs": more}
+        self.pool.start([AttemptSpec(run, 1, 1, "job", "python", task, {}, kill_grace_s=0.2)])
+
+    def spoil(self, suffix: str, thing: str, **more: Json) -> str:
         run = f"{suffix}: {thing}"
-        seconds = 1000.0 if stopped else 0.0
-        more = {"script": put(thing, "$B"), "suffix": suffix, "base": files.base(run, 1), "seconds": seconds}
-        specs.append(call(run, "spoil", **more))
-    try:
-        executor.start(specs)
-        executor.start([call(f"innocent {number}", "innocent") for number in range(20)])
-        if stopped:
-            for spec in specs:
-                assert sink.until_begun(spec.run_id), spec.run_id
-                executor.cancel(spec.run_id, 1)
-        ends = sink.all_of([spec.run_id for spec in specs] + [f"innocent {number}" for number in range(20)])
-        wrong = {run: (end.outcome, end.error) for run, end in ends.items() if run.startswith("innocent") and end.error}
-        assert wrong == {}
-        if not stopped:
-            assert {run: end.error for run, end in ends.items() if end.outcome is not Outcome.SUCCEEDED} == {}
-        for suffix, thing in CALLS:
-            Logs(state).read(f"{suffix}: {thing}", 1)
-            Logs(state).delete(f"{suffix}: {thing}", 1)
-    finally:
-        executor.detach()
-        clear(tmp_path)
+        self.start(run, "spoil", script=put(thing, "$B"), suffix=suffix, base=self.files.base(run, 1), **more)
+        return run
+
+    def check(self, runs: list[str]) -> dict[str, Ended]:
+        """They end, innocent ones beside them succeed, what is left of them can be read and removed."""
+        innocent = [f"innocent {number}" for number in range(20)]
+        for run in innocent:
+            self.start(run, "innocent")
+        ends = self.sink.all_of(runs + innocent)
+        assert [end for run, end in ends.items() if run in innocent and end.result != "well"] == []
+        for run in runs:
+            Logs(self.state).read(run, 1)
+            Logs(self.state).delete(run, 1)
+            assert list(self.state.glob(f"??/{run}.1.log")) == []
+        return ends
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Iterator[Calls]:
+    calls = Calls(tmp_path)
+    yield calls
+    calls.pool.detach()
+    clear(tmp_path)
+
+
+def test_calls_end_by_themselves(calls: Calls) -> None:
+    """What a call puts in the place of its own files, and of its worker's."""
+    ends = calls.check([calls.spoil(suffix, thing) for suffix, thing in CALLS])
+    assert {run: end.error for run, end in ends.items() if end.outcome is not Outcome.SUCCEEDED} == {}
+
+
+def test_calls_are_stopped(calls: Calls) -> None:
+    """Every sixth of them: each costs a worker process."""
+    for suffix, thing in CALLS[::6]:
+        ready = calls.root / "ready"
+        run = calls.spoil(suffix, thing, ready=str(ready), seconds=1000.0)
+        calls.sink.recorder.until(ready.exists)
+        ready.unlink()
+        calls.pool.cancel(run, 1)
+    ends = calls.check([f"{suffix}: {thing}" for suffix, thing in CALLS[::6]])
+    assert {end.outcome for run, end in ends.items() if "innocent" not in run} == {Outcome.CANCELLED}

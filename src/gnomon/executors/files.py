@@ -183,6 +183,7 @@ def record_intent(base: str, intent: Intent) -> Intent:
     text = json.dumps({"reason": intent.reason.value, "at": rfc3339(intent.at)}) + "\n"
     part = f"{base}.intent-{os.getpid()}"
     try:
+        os.makedirs(os.path.dirname(base), mode=0o700, exist_ok=True)
         _write(part, text.encode(), sync=True)
         try:
             os.link(part, base + ".intent")

@@ -223,8 +223,9 @@ class InlineExecutor:
         spec = call.spec
         call.at, call.began = self._clock.now(), self._clock.monotonic()
         if self._files is not None:
-            call.log_path = self._files.prepare(spec.run_id, spec.number) + ".log"
-            call.room = log_limit(spec)
+            with contextlib.suppress(OSError):  # what it logs is not kept then
+                call.log_path = self._files.prepare(spec.run_id, spec.number) + ".log"
+                call.room = log_limit(spec)
         self._emit(Started(spec.run_id, spec.number, spec.token, call.at, Handle(self._worker, {"pid": os.getpid()})))
 
     def _succeeded(self, call: Call, value: Any) -> None:

@@ -53,19 +53,26 @@ class Launcher:
         self._pumping = False
         if not self._waiting:
             return
-        self._supervisor.spawner.survey()
+        try:
+            self._supervisor.spawner.survey()
+        except OSError:  # no descriptor for that just now
+            self._later()
+            return
         until = self._clock.monotonic() + _BATCH_S
         while self._waiting:
             key, spec = next(iter(self._waiting.items()))
             if not self._launch(spec):
-                self._pumping = True
-                self._supervisor.loop.after(0.1, self._pump)
+                self._later()
                 return
             self._waiting.pop(key, None)
             if self._clock.monotonic() > until:
                 self._pumping = True
                 self._supervisor.loop.submit(self._pump)
                 return
+
+    def _later(self) -> None:
+        self._pumping = True
+        self._supervisor.loop.after(0.1, self._pump)
 
     def _launch(self, spec: AttemptSpec) -> bool:
         """False: not now, for want of processes, memory or descriptors."""

@@ -14,6 +14,8 @@ import time
 import weakref
 from collections.abc import Iterator
 
+from .plainfiles import open_plain
+
 _FIRST_NAP_S = 0.0001
 _LONGEST_NAP_S = 0.002
 MOST_TOLD = 4096
@@ -173,7 +175,17 @@ class HeldLock:
             OSError: it could not be written all the same.
         """
         if self._file.fd >= 0:
+            self._stay()
             os.pwrite(self._file.fd, text[: MOST_TOLD - 1].ljust(MOST_TOLD - 1) + b"\n", 0)
+
+    def _stay(self) -> None:
+        """Somebody may have emptied the directory: take the name again, so that others see that we live."""
+        if not _is_still(self._file):
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            again = _OpenFile(self.path)
+            if again.try_lock() and _is_still(again):
+                self._file, again = again, self._file
+            again.close()
 
     def release(self) -> None:
         """Remove the file and give the lock back. Idempotent."""
@@ -187,7 +199,7 @@ def _is_still(file: _OpenFile) -> bool:
     """Whether the path still names the file that was locked (a holder removes it when it goes)."""
     try:
         return os.path.samestat(os.stat(file.path), os.fstat(file.fd))
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
@@ -217,7 +229,7 @@ def _read(path: str | os.PathLike[str], most: int, at: int) -> bytes:
 def is_held(path: str | os.PathLike[str]) -> bool:
     """Whether someone holds this `HeldLock`. No file: nobody. A file that may not be opened counts as held."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_plain(os.fspath(path))
     except FileNotFoundError:
         return False
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ class Peers:
     _alive: tuple[NodeRecord, ...] = field(default=())
 
     def dead(self, nodes: Collection[NodeRecord]) -> list[str]:
-        """Those of `nodes` that certainly run no more: of this machine, from an earlier boot or without their lock."""
+        """Those of `nodes` that certainly run no more: of this machine, of an earlier boot or their lock is free."""
         local = [n for n in nodes if n.stopped_at is None and n.host == self.host and n.node_id != self.node_id]
         gone = [n.node_id for n in local if not self._lives(n)]
         self._alive = tuple(n for n in local if n.node_id not in gone)
@@ -33,4 +34,6 @@ class Peers:
     def _lives(self, node: NodeRecord) -> bool:
         if node.boot_id != self.boot:
             return False
-        return node.lock_path is None or is_held(node.lock_path)
+        if node.lock_path is None or is_held(node.lock_path):
+            return True
+        return not os.path.lexists(node.lock_path)  # somebody has emptied the directory: its lease tells

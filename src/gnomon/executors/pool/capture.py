@@ -38,7 +38,7 @@ class Spool:
             os.close(self._fd)
         self._count += 1
         self._path = f"{self._prefix}.out.{self._count}"
-        fd = open_plain(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        fd = _new(self._path)
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
         os.close(fd)
         with contextlib.suppress(OSError):
@@ -47,6 +47,16 @@ class Spool:
         self._inode = (status.st_dev, status.st_ino)
         os.dup2(self._fd, 1)
         os.dup2(self._fd, 2)
+
+    def begin(self) -> None:
+        """A call begins: where it can print, whatever has become of the directory since."""
+        try:
+            status = os.lstat(self._path)
+            there = (status.st_dev, status.st_ino) == self._inode
+        except OSError:
+            there = False
+        if not there:
+            self.renew()
 
     def write(self, text: str) -> None:
         """Print as the call's own words."""
@@ -97,6 +107,16 @@ class Spool:
             remove(self._path)
         self._fd = -1
         return size
+
+
+def _new(path: str) -> int:
+    """Where nothing can be made, what is printed is dropped."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        return open_plain(path, flags)
+    except OSError:
+        return os.open(os.devnull, flags | os.O_CLOEXEC)
 
 
 def _move(spool: str, log: str) -> None:

@@ -173,6 +173,7 @@ class Child:
     def _perform(self, order: Order) -> bytes:
         self._order = order
         start = self._clock.monotonic()
+        self._spool.begin()
         self._hygiene.enter(order.environment)
         outcome = self._call(order)
         seconds = self._clock.monotonic() - start

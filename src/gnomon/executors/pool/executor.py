@@ -5,6 +5,7 @@ One thread serves all workers. Nothing of the callables is ever imported in this
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +76,7 @@ class Ground:
 
     def adopted(self, one: Adoption) -> Errand:
         """The errand of an adopted attempt."""
-        return Errand(one.spec, self.places.attempts.prepare(one.spec.run_id, one.spec.number))
+        return Errand(one.spec, self.places.attempts.base(one.spec.run_id, one.spec.number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,9 @@ class PoolExecutor:
             if key in parts.crew.errands or key in parts.reports.ended:
                 continue
             parts.keeper.count()
-            errand = Errand(spec, parts.places.attempts.prepare(*key), order=parts.keeper.given)
+            with contextlib.suppress(OSError):  # a call can do without: its folder is for what it prints
+                parts.places.attempts.prepare(*key)
+            errand = Errand(spec, parts.places.attempts.base(*key), order=parts.keeper.given)
             try:
                 errand.body = self._packed(parts.places, parts.scope, errand)
             except (TypeError, ValueError) as error:

@@ -26,6 +26,10 @@ class Journal:
         """Append in one write(2). `ends`: how many attempts end in it. Raises OSError when the disk refuses."""
         if not self.intact():
             self._open()
+        elif not self._named():
+            os.close(self._fd)
+            self._open()
+            data = self._again() + data
         if os.write(self._fd, data) != len(data):
             raise OSError("short write to the journal")
         self._size += len(data)
@@ -53,8 +57,25 @@ class Journal:
             return False
         return (status.st_dev, status.st_ino) == self._inode
 
+    def _again(self) -> bytes:
+        """What must be written down again when the file is gone."""
+        return b""
+
+    def _named(self) -> bool:
+        """Whether others find it: somebody may have emptied the directory."""
+        try:
+            status = os.lstat(self._paths[self._turn])
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._inode
+
     def _open(self, flags: int = 0) -> None:
-        fd = open_plain(self._paths[self._turn], os.O_WRONLY | os.O_CREAT | os.O_APPEND | flags)
+        path, flags = self._paths[self._turn], flags | os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        try:
+            fd = open_plain(path, flags)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            fd = open_plain(path, flags)
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
         os.close(fd)
         status = os.fstat(self._fd)

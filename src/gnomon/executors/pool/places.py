@@ -166,6 +166,8 @@ def stories(prefix: str) -> dict[Key, Story]:
         story = found.setdefault((record.run, record.number), Story(prefix))
         if isinstance(record, Over):
             story.over = record
+            if story.began is None:  # that was written down in a file which somebody has removed
+                story.began = Began(record.run, record.number, record.token, record.at - record.seconds)
         elif kind == "R":
             story.refused, story.began = True, None
         else:

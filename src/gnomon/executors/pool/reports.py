@@ -79,7 +79,13 @@ class Reports:
 
     def vanished(self, errand: Errand) -> None:
         """Nothing is known of it: the machine was restarted."""
-        text = "the machine was restarted; it may have begun"
+        self._lost(errand, "the machine was restarted; it may have begun")
+
+    def untold(self, errand: Errand) -> None:
+        """It began, and what its worker has written down of it is gone."""
+        self._lost(errand, "it had begun, and the files of its worker are gone: nobody knows how it ended")
+
+    def _lost(self, errand: Errand, text: str) -> None:
         self.emit(replace(never(errand.spec, self._clock.now(), Outcome.LOST, "lost", text), never_started=False))
 
     def emit(self, event: Ended) -> None:

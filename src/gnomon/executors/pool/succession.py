@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from gnomon.core.attempts import Adoption, Outcome
 from gnomon.core.ports import Clock
 from gnomon.executors import processes
-from gnomon.executors.attempt import Key
+from gnomon.executors.attempt import Key, trace_of
 from gnomon.executors.files import Intent, Reason, read_intent
 from gnomon.executors.loop import Loop, Timer
 
@@ -55,6 +55,12 @@ class Mortal:
         return found.state if found is not None and found.start == self.start else "X"
 
 
+class Stray(Mortal):
+    """One whose files are gone."""
+
+    current: Errand | None = None
+
+
 class Relic(Mortal):
     """One at work on an attempt that is ours now."""
 
@@ -73,6 +79,14 @@ def told_of(places: Places, keys: Collection[Key]) -> dict[Key, Story]:
             if key in keys and (story.began is not None or key not in found):
                 found[key] = story
     return found
+
+
+def stray_of(orphan: Adoption, reports: Reports) -> Stray | None:
+    """The worker of an attempt whose start was told, of which no journal tells any more: its files were removed."""
+    trace = trace_of(orphan.handle)
+    if not trace.pid or (trace.boot, trace.namespace) != (reports.boot, reports.namespace):
+        return None
+    return Stray("", Identity(trace.pid, trace.start, True, True))
 
 
 class Succession:
@@ -120,6 +134,10 @@ class Succession:
 
     def _settle(self, orphan: Adoption, story: Story | None) -> None:
         errand = self._errand(orphan)
+        if story is None and (stray := stray_of(orphan, self._reports)) is not None:
+            stray.signal(signal.SIGKILL)
+            self._stopper.sweep(stray, errand, lambda survivors: self._reports.untold(errand), session=False)
+            return
         if story is None or story.began is None:
             self._reports.not_begun(errand, orphan, self._places)
             return

@@ -52,5 +52,8 @@ class ManyJournal(Journal):
             self._kept[0].discard(key)
             self._kept[1].discard(key)
         if self._size > _ROTATE and not self._kept[1 - self._turn]:
-            self.write(b"".join(self._begun.values()), 0)
+            self.write(self._again(), 0)
             self.renew()
+
+    def _again(self) -> bytes:
+        return b"".join(self._begun.values())

@@ -20,7 +20,7 @@ from gnomon.executors.loop import Loop
 from gnomon.executors.pool.places import Identity, Places, Story, identity, stories
 from gnomon.executors.pool.reports import Reports
 from gnomon.executors.pool.settling import seconds
-from gnomon.executors.pool.succession import Mortal, told_of
+from gnomon.executors.pool.succession import Mortal, stray_of, told_of
 from gnomon.executors.pool.worker import Errand
 
 _LOOK_S = 0.05
@@ -102,6 +102,10 @@ class SharedSuccession:
 
     def _settle(self, orphan: Adoption, story: Story | None) -> None:
         errand = self._errand(orphan)
+        if story is None and (stray := stray_of(orphan, self._reports)) is not None:
+            stray.signal(signal.SIGKILL)
+            self._reports.untold(errand)
+            return
         if story is None or story.began is None:
             self._reports.not_begun(errand, orphan, self._places)
             return
