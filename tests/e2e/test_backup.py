@@ -264,6 +264,7 @@ def test_what_is_no_good_is_refused_and_changes_nothing(filled: Place, monkeypat
     filled.cli("db", "backup", "good.tar.gz")
     packed = (filled.root / "good.tar.gz").read_bytes()
     (filled.root / "short.tar.gz").write_bytes(packed[: len(packed) // 2])
+    (filled.root / "no-end.tar.gz").write_bytes(packed[:-1])
     (filled.root / "text.tgz").write_text("no archive")
     (filled.root / "empty").mkdir()
     changed = bytearray((filled.root / "good" / "gnomon.db").read_bytes())
@@ -279,6 +280,7 @@ def test_what_is_no_good_is_refused_and_changes_nothing(filled: Place, monkeypat
     for name, code in (
         ("nothing", "backup_missing"),
         ("short.tar.gz", "backup_invalid"),
+        ("no-end.tar.gz", "backup_invalid"),
         ("text.tgz", "backup_invalid"),
         ("empty", "backup_invalid"),
         ("changed", "backup_invalid"),

@@ -7,6 +7,7 @@ attempts. It is put together in `.NAME.partial` beside its place and moved there
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
 import os
@@ -262,8 +263,8 @@ def _pack(directory: Path, archive: Path) -> None:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Only what a backup has: regular files of known names, never outside of `target`."""
-    with tarfile.open(archive, "r|gz") as tar:
+    """Only what a backup has: regular files of known names, never outside of `target`; all of it, to its trailer."""
+    with gzip.open(archive) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
         for member in tar:
             parts = member.name.split("/")
             if not member.isfile() or not _known(parts):
@@ -274,6 +275,8 @@ def _unpack(archive: Path, target: Path) -> None:
             assert read is not None
             with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
                 shutil.copyfileobj(read, file, _PIECE)
+        while packed.read(_PIECE):  # the checksum stands behind all of it
+            pass
 
 
 def _take_directory(source: Path, target: Path) -> None:

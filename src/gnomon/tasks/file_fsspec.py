@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gnomon.core.values import Json
+from gnomon.system.clock import SystemEntropy
 
 from .file_places import CHUNK, Facts, Sending, local_path, refused, shown
 from .file_spots import Roots, spot
@@ -19,6 +20,9 @@ from .performing import TaskFailed
 
 BY_HOST = {"ftp": 21, "sftp": 22, "ssh": 22, "smb": 445, "webhdfs": 9870}
 """Backends whose URL says which host is called: the host is judged as those of http tasks are."""
+
+SEEN_AT_ONCE = frozenset(("ftp", "memory", "sftp", "ssh"))
+"""Backends that show a file while it is being written; an object store shows it when all of it is there."""
 
 NETWORK = frozenset(
     (
@@ -99,14 +103,17 @@ class FsspecPlace:
             raise TaskFailed("target_exists", f"{self.shown} is there already")
         if how.parents:
             self._fs.makedirs(self._fs._parent(self._path), exist_ok=True)
-        file = self._fs.open(self._path, "wb")
+        draft = self._draft()
+        file = self._fs.open(draft, "wb")
         try:
             for chunk in chunks:
                 file.write(chunk)
+            file.close()
+            if draft != self._path:
+                self._replace(draft, there)
         except BaseException:
-            self._abandon(file, there)
+            self._abandon(file, draft)
             raise
-        file.close()
         return {"created": not there}
 
     def append(self, data: bytes, how: Sending) -> None:
@@ -152,15 +159,33 @@ class FsspecPlace:
     def below(self, name: str) -> FsspecPlace:
         return FsspecPlace(self._fs, f"{self._path.rstrip('/')}/{name}", f"{self.shown.rstrip('/')}/{name}", self._held)
 
-    def _abandon(self, file: Any, there: bool) -> None:
+    def _draft(self) -> str:
+        """Where to write: beside the file, where it would be seen (and the old one gone) from the first byte on."""
+        names = self._fs.protocol
+        if not SEEN_AT_ONCE.intersection((names,) if isinstance(names, str) else names):
+            return self._path
+        parent, _, _ = self._path.rpartition("/")
+        return f"{parent}/.gnomon-{SystemEntropy().bits(64):016x}.tmp"
+
+    def _replace(self, draft: str, there: bool) -> None:
+        try:
+            self._fs.mv(draft, self._path)
+        except Exception:  # some FTP servers do not rename over another file
+            if not there or not self._fs.exists(draft):
+                raise
+            self._fs.rm_file(self._path)
+            self._fs.mv(draft, self._path)
+
+    def _abandon(self, file: Any, draft: str) -> None:
         """Half a file must not stay; an object store has nothing yet, others what has been sent."""
-        with suppress(Exception):
-            file.discard()
-            return
+        if draft == self._path:
+            with suppress(Exception):
+                file.discard()
+                return
         with suppress(Exception):
             file.close()
         with suppress(Exception):
-            self._fs.rm_file(self._path)
+            self._fs.rm_file(draft)
 
 
 def _is_bucket(url: str) -> bool:

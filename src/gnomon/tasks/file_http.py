@@ -15,6 +15,7 @@ from gnomon.core.values import Json
 
 from .file_places import CHUNK, Facts, Sending, refused, shown
 from .http_network import CheckedTransport, failure
+from .http_packing import unpacked
 from .net_addresses import gate_of_worker
 from .net_tls import context
 from .performing import TaskFailed
@@ -47,7 +48,9 @@ class HttpPlace:
         if response.status_code in (404, 410):
             return None
         self._judge(response)
+        packed = "content-encoding" in response.headers  # then the length is that of the packed file
         length, changed = response.headers.get("content-length", ""), response.headers.get("last-modified")
+        length = "" if packed else length
         return Facts("file", int(length) if length.isdigit() else None, _instant(changed))
 
     @contextmanager
@@ -133,7 +136,7 @@ class HttpPlace:
                 response = await self._follow(client, "GET")
                 try:
                     self._judge(response)
-                    async for chunk in response.aiter_bytes(CHUNK):
+                    async for chunk in unpacked(response, CHUNK):
                         if chunk:
                             yield chunk
                 finally:

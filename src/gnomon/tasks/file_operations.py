@@ -104,16 +104,20 @@ def _how(arguments: Mapping[str, Json]) -> Sending:
 
 
 class Passing:
-    """Chunks on their way: counted and hashed."""
+    """Chunks on their way: counted and hashed. Fewer bytes than `source` was said to have are a failure."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], source: Place | None = None, facts: Facts | None = None) -> None:
         self._chunks, self._hash, self.size = chunks, hashlib.sha256(), 0
+        self._source, self._least = source, 0 if facts is None else facts.size or 0
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
             self._hash.update(chunk)
             self.size += len(chunk)
             yield chunk
+        if self._source is not None and self.size < self._least:
+            text = f"{self._source.shown}: {self.size} of {self._least} bytes came, then it was over"
+            raise TaskFailed("transfer_cut", text)
 
     def view(self) -> Result:
         return {"size": self.size, "sha256": self._hash.hexdigest()}
@@ -127,7 +131,7 @@ def _read(arguments: Mapping[str, Json], work: Work) -> Result:
         raise TaskFailed("not_a_file", f"{place.shown} is a directory; `operation: list` lists it")
     kept, limit, want = b"", most if isinstance(most, int) else MOST_READ, arguments.get("sha256")
     with place.reading() as chunks:
-        passing = Passing(chunks)
+        passing = Passing(chunks, place, facts)
         for chunk in passing:
             kept += chunk[: limit + 1 - len(kept)]
             if passing.size > (CHECKSUM_LIMIT if want is None else limit) and not want:
@@ -212,7 +216,7 @@ def _copy_file(source: Place, target: Place, how: Sending, facts: Facts) -> Resu
         if how.mode is None and facts.mode is not None and target.facts() is None:
             how = Sending(int(facts.mode, 8) & 0o777, how.parents, how.overwrite)
     with source.reading() as chunks:
-        passing = Passing(chunks)
+        passing = Passing(chunks, source, facts)
         more = target.send(passing, how)
     return {**_facts(target), **passing.view(), **more}
 
@@ -250,7 +254,7 @@ def _fill(source: Place, target: Place) -> Result:
         elif found is not None and found.kind == "file":
             mode = int(found.mode, 8) & 0o777 if found.mode and isinstance(there, LocalPlace) else None
             with here.reading() as chunks:
-                passing = Passing(chunks)
+                passing = Passing(chunks, here, found)
                 there.send(passing, Sending(mode, parents=True))
             files, size = files + 1, size + passing.size
         else:
@@ -328,7 +332,7 @@ def _stat(arguments: Mapping[str, Json], work: Work) -> Result:
     wanted = arguments.get("sha256")
     if facts.kind == "file" and (wanted or (wanted is None and small)):
         with place.reading() as chunks:
-            passing = Passing(chunks)
+            passing = Passing(chunks, place, facts)
             for _ in passing:
                 pass
         said |= passing.view()

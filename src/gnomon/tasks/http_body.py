@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping
 
 import httpx
 
 from gnomon.core.values import Json
 
+from .http_packing import unpacker_of
 from .performing import TaskFailed
 
 CHECK_LIMIT = 8 * 1024 * 1024
@@ -36,22 +36,20 @@ class Body:
         """Take it all; what is more than the limit is counted and dropped.
 
         Raises:
-            TaskFailed: `http_protocol`: it is not packed as its header says; `body_too_large`.
+            TaskFailed: `http_protocol`: it is not packed as its header says, or not whole; `body_too_large`.
         """
-        encoding = response.headers.get("content-encoding", "").strip().lower()
-        unpack = _Unpacker(self) if encoding in ("gzip", "x-gzip", "deflate") else None
+        unpacker = unpacker_of(response)
         async for chunk in response.aiter_raw():
             self.size += len(chunk)
             if self.size > MOST:
                 hint = "a task of type `file` downloads files of any size"
                 raise TaskFailed("body_too_large", f"the body is larger than {MOST >> 20} MiB; {hint}")
-            if unpack is None:
-                self.add(chunk)
-            elif not self.cut:
-                try:
-                    unpack.feed(chunk)
-                except zlib.error:
-                    raise TaskFailed("http_protocol", f"the body is not {encoding}, as its header says") from None
+            for piece in (chunk,) if unpacker is None else unpacker.pieces(chunk):
+                self.add(piece)
+                if self.cut:
+                    break
+        if unpacker is not None and not self.cut:
+            unpacker.end()
 
     @property
     def room(self) -> int:
@@ -62,30 +60,6 @@ class Body:
         """Keep what fits."""
         self.cut = self.cut or len(data) > self.room
         self.data += data[: self.room]
-
-
-class _Unpacker:
-    """gzip and deflate, never more at once than there is room for: a small body may be a large one packed."""
-
-    def __init__(self, body: Body) -> None:
-        self._body, self._first = body, True
-        self._object = zlib.decompressobj(zlib.MAX_WBITS | 32)
-
-    def feed(self, data: bytes) -> None:
-        """Unpack `data`; stops when the body is full."""
-        while data and not self._body.cut:
-            try:
-                piece = self._object.decompress(data, self._body.room + 1)
-            except zlib.error:
-                if not self._first:
-                    raise
-                self._object = zlib.decompressobj(-zlib.MAX_WBITS)  # deflate without its header
-                piece = self._object.decompress(data, self._body.room + 1)
-            self._first = False
-            self._body.add(piece)
-            data = self._object.unconsumed_tail
-            if self._object.eof:
-                data, self._object = self._object.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
 
 
 def text_of(data: bytes, charset: str | None) -> str:
