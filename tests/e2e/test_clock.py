@@ -67,3 +67,51 @@ def test_nothing_is_removed_on_the_word_of_a_clock_that_was_just_set(site: SetCl
     until(lambda: "believed again" in site.log.read_text(), "the clock is right again")
     assert site.states()["succeeded"] > history["succeeded"]
     assert site.kill(later, signal.SIGTERM) == 0
+
+
+def test_schedules_of_a_clock_that_was_ahead_are_named_and_started_anew(site: SetClock) -> None:
+    site.ahead(9 * DAY)
+    tick(site, "often")
+    tick(site, "hourly", "* * * * * *")
+    site.serve()
+    until(lambda: lines(site, "often") and lines(site, "hourly"), "runs while the clock is ahead")
+    site.ahead(0)
+    until(lambda: "of a clock that was wrong" in site.log.read_text(), "a word in the log")
+    until(lambda: "often:default" in str(site.cli("health", "--json", code=None)), "health names it")
+    told = site.cli("why", "often")
+    assert "of a clock that was wrong" in str(told), told
+    assert any(f["name"] == "clock and schedules" for f in site.cli("doctor", code=None)["checks"])
+    for name in ("often", "hourly"):
+        seen = lines(site, name)
+        site.cli("schedules", "reset", f"{name}:default")
+        until(lambda n=name, s=seen: lines(site, n) > s, f"{name} goes on")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("by_s", [90, -90, HOUR, -HOUR, 9 * DAY, -9 * DAY])
+def test_timeouts_and_retries_do_not_mind_a_clock_that_is_set(site: SetClock, by_s: float) -> None:
+    """In the process and over a restart: a minute is a minute."""
+    long = {"type": "command", "command": ["sleep", "600"]}
+    again = {"type": "command", "command": ["sh", "-c", f"echo again >> {site.ledger}; exit 1"]}
+    retry = {"delay": "12s", "backoff": "fixed"}
+    jobs = [
+        {"job_id": "long", "task": long, "timeout": "600s", "schedule": "@reboot"},
+        {
+            "job_id": "again",
+            "task": again,
+            "restarts": 2,
+            "retry": retry,
+            "schedule": "@reboot",
+        },
+    ]
+    site.write("jobs.yaml", jobs)
+    first = site.serve()
+    until(lambda: lines(site, "again") and site.states().get("running"), "both have begun")
+    site.ahead(by_s)
+    until(lambda: "where it was last believed" in site.log.read_text(), "it was noticed")
+    until(lambda: lines(site, "again") == 2, "a retry after its delay, or at once")
+    site.kill(first)
+    site.ahead(0)
+    site.serve()
+    until(lambda: lines(site, "again") >= 3, "and over a restart", 40)
+    (state,) = site.rows("select state from runs where job_id = 'long'")[-1]
+    assert state == "running"

@@ -122,7 +122,7 @@ def _obstacle(run: RunRecord, room: Room, rate: Rate | None, now: datetime) -> t
         return f"max_active: {run.max_active} of this job are running", None
     if rate is not None:
         period = timedelta(seconds=rate.period_s)
-        recent = [t for t in room.starts.get(run.job_id, ()) if t > now - period]
+        recent = [t for t in room.starts.get(run.job_id, ()) if now - period < t <= now + period]
         if len(recent) + chosen >= rate.count:
             again = recent[0] + period if recent else now + period
             return f"rate: {rate.count} starts in {rate.period_s:g} s are used up", again

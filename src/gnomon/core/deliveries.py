@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from .values import JsonObject
 
 _SHORTEST_S, _LONGEST_S = 1.0, 600.0
+LONGEST_PAUSE = timedelta(seconds=_LONGEST_S)
 LONGEST_REST_S = 60.0
 """How long a channel that failed is left alone at most, whatever waits for it."""
 

@@ -90,6 +90,21 @@ def first_cursor(entry: ScheduleRecord, rule: Rule, now: datetime) -> datetime |
     return None if only is None else only.at
 
 
+def stands_until(entry: ScheduleRecord, rule: Rule, now: datetime) -> datetime | None:
+    """For an entry that was decided, or counts, further than now (by a clock that was ahead): when it would go on.
+
+    None if it waits for the fire it should wait for. What a few seconds of correction leave behind is not counted.
+    """
+    if entry.anchor > now + DEFAULT_GRACE:
+        return entry.cursor or entry.anchor
+    following = rule.next(now + DEFAULT_GRACE)
+    if following is None:
+        return None
+    if entry.cursor is None:  # of a one-time entry that was decided before its time
+        return following.at
+    return entry.cursor if following.at < entry.cursor else None
+
+
 def plan_fires(entry: ScheduleRecord, job: Job, rule: Rule, activity: Activity, now: datetime) -> FirePlan:
     """Decide every fire of `entry` that is due by `now`.
 

@@ -334,6 +334,10 @@ class Transaction(Reader, AccessWriter, Protocol):
         Its identity never changes: id, job_id, run_key, cause, schedule_id, fire_at, due_at, created_at, actor,
         retry_of, parent_id and item keep what `insert_runs` wrote."""
 
+    def release_fires(self, schedule_id: str, job_id: str, after: datetime) -> int:
+        """Runs that an entry made for fire times later than `after` give up their run keys, so that those times can
+        make a run once more; how many there are."""
+
     def delete_runs(self, run_ids: Collection[str]) -> None:
         """Remove runs, their items, and the attempts of all of them."""
 

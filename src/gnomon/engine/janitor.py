@@ -26,7 +26,7 @@ class Janitor:
 
     settings: EngineSettings
     next_at: datetime | None = None
-    swept_at: datetime | None = None
+    swept_s: float | None = None
 
     def step(self, store: Store, logs: Logs, now: datetime, time: Timekeeper) -> None:
         """One batch; the next comes at once while there is more, else in a minute.
@@ -61,11 +61,11 @@ class Janitor:
             logs.delete(run_id, number)
         self.next_at = now + (PERIOD if len(removed) < BATCH else timedelta(0))
 
-    def sweep(self, store: Store, executors: Iterable[Executor], now: datetime) -> None:
+    def sweep(self, store: Store, executors: Iterable[Executor], now: datetime, steady_s: float) -> None:
         """Have executors forget attempts whose end is durable: a crash may have come between the two."""
-        if self.swept_at is not None and now - self.swept_at < SWEEP:
+        if self.swept_s is not None and steady_s - self.swept_s < SWEEP.total_seconds():
             return
-        self.swept_at = now
+        self.swept_s = steady_s
         for executor in executors:
             kept = executor.leftovers(now - SWEEP)
             known = store.read(lambda r, kept=kept: r.attempts({run_id for run_id, _ in kept})) if kept else {}  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from gnomon.core import lifecycle
 from gnomon.core.attempts import Event, Executor
 from gnomon.core.errors import Unavailable
 from gnomon.core.handover import type_name
+from gnomon.core.health import Check, Level
 from gnomon.core.ports import Clock, Logs, Store, Transaction
 from gnomon.core.records import NodeRecord, RunFilter, RunRecord
 from gnomon.core.reports import received, unwritable
@@ -22,6 +23,7 @@ from gnomon.core.values import rfc3339
 from .acts import Acts
 from .alerting import Lookout
 from .context import Context
+from .correcting import correct
 from .dispatcher import Dispatcher
 from .elector import Elector
 from .intake import Intake
@@ -31,6 +33,7 @@ from .performer import Performer
 from .planner import Planner
 from .progress import Progress
 from .reaper import Reaper
+from .standing import Standing
 
 logger = logging.getLogger("gnomon")
 
@@ -99,12 +102,14 @@ class Node:
     dispatcher: Dispatcher = field(init=False)
     reaper: Reaper = field(init=False)
     janitor: Janitor = field(init=False)
+    standing: Standing = field(init=False)
     performer: Performer = field(init=False)
     lookout: Lookout = field(init=False)
     notifier: Notifier = field(init=False)
     draining: bool = False
     startup_pending: bool = False
     _trusted: bool = True
+    _set_by_s: float | None = 0.0
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.wake, self.clock)
@@ -116,6 +121,7 @@ class Node:
         self.dispatcher = Dispatcher(self.context)
         self.reaper = Reaper(self.context, self.record.host, self.time)
         self.janitor = Janitor(self.context.settings)
+        self.standing = Standing(self.context)
         self.performer = Performer(self.executors, self.clock, self.inbox.put)
         self.lookout = Lookout(self.context)
         self.notifier = Notifier(self.ring)
@@ -145,8 +151,11 @@ class Node:
             Unavailable: the store cannot be written; nothing was done and no report is lost.
         """
         now = self.clock.now()
-        if self.time.look(now, self.clock.steady()) is not None or self.time.trusted != self._trusted:
+        jump_s = self.time.look(now, self.clock.steady())
+        if jump_s is not None or self.time.trusted != self._trusted:
             self._tell_of_clock()
+        if jump_s is not None:
+            self._set_by_s = (self._set_by_s or 0.0) + jump_s
         dead = set(self.dead_nodes(self.store.read(lambda r: list(r.nodes()))))
         events = self.inbox.take()
         try:
@@ -159,13 +168,15 @@ class Node:
                 raise
             return now
         self.performer.in_doubt = False
+        if self.elector.leading:
+            self._set_by_s = None
         if acts.started_up:
             self.startup_pending = False
         self.performer.perform(acts)
         self._observed(acts)
         self.notifier.act(now, self.elector.leading, acts)
         if self.elector.leading and self.context.settings.housekeeping:
-            self._clean(now)
+            self._clean(now, acts)
             acts.wake(self.janitor.next_at)
         if self.inbox:
             acts.wake(now)
@@ -182,6 +193,8 @@ class Node:
         if self.startup_pending:
             self.planner.startup(tx, now)
             acts.started_up = True
+        if leads and self._set_by_s is not None:
+            correct(tx, self.context, now, self._set_by_s)
         if leads:
             ended += _expire(tx, now, acts)  # first: a run that gave up must not count as an overlap
             ended += self.planner.step(tx, now, acts)
@@ -241,11 +254,20 @@ class Node:
         except Exception:
             logger.exception("what was done could not be counted")
 
-    def _clean(self, now: datetime) -> None:
+    def checks(self) -> Iterable[Check]:
+        """What is wrong with the clock, and with what was decided by it."""
+        if not self.time.trusted:
+            text = clock_text(self.time.set_at, self.time.set_by_s)
+            yield Check("clock", Level.DEGRADED, text, self.time.set_at)
+        yield from self.standing.checks()
+
+    def _clean(self, now: datetime, acts: Acts) -> None:
         """Housekeeping; it may fail (a log that cannot be removed) without keeping jobs from running."""
         try:
             self.janitor.step(self.store, self.logs, now, self.time)
-            self.janitor.sweep(self.store, self.executors.values(), now)
+            self.janitor.sweep(self.store, self.executors.values(), now, self.time.steady_s)
+            if self.standing.step(self.store, now, self.time.steady_s):
+                acts.wake(now)
         except Exception as error:
             logger.warning("housekeeping failed, trying again in a minute: %s", error)
             self.janitor.next_at = now + PERIOD
@@ -265,6 +287,7 @@ class Node:
 
     def _tell_of_clock(self) -> None:
         """Once for each time it was set, and when it is believed again."""
+        self.standing.again()
         self._trusted = self.time.trusted
         if self._trusted:
             logger.info("the clock is believed again: what is too old is removed again")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gnomon.core.deliveries import Delivery, Report, Rest, after_try, rests
+from gnomon.core.deliveries import LONGEST_REST_S, Delivery, Report, Rest, after_try, rests
 from gnomon.core.ports import Courier, Transaction
 
 from .acts import Acts, Line
@@ -16,6 +16,7 @@ from .acts import Acts, Line
 logger = logging.getLogger("gnomon")
 AT_ONCE = 200
 """Messages that are handed over in one step."""
+REST = timedelta(seconds=LONGEST_REST_S)
 STALE = "too old to be of use"
 
 
@@ -56,7 +57,7 @@ class Notifier:
     def _choose(self, tx: Transaction, now: datetime, acts: Acts) -> None:
         """What to send: to each channel one batch at a time, and none while it rests."""
         reported = {report.delivery.id for report in acts.reports}
-        resting = {name: rest.until for name, rest in acts.rests.items() if rest.until > now}
+        resting = {name: rest.until for name, rest in acts.rests.items() if now < rest.until <= now + REST}
         busy = {channel for number, channel in self._under_way.items() if number not in reported}
         pending = tx.pending_deliveries(AT_ONCE, busy | resting.keys())
         stale = [record for record in pending if record.is_ping and record.expires_at <= now]

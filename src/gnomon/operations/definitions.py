@@ -108,7 +108,8 @@ def _readded(planner: Planner, record: JobRecord, entry: ScheduleRecord, now: da
 
 
 def restarted(planner: Planner, record: JobRecord, entry: ScheduleRecord, now: datetime) -> ScheduleRecord:
-    """The entry with its first fire after now as its next, whatever was decided before."""
+    """The entry with its first fire after now as its next, whatever was decided before, or counted from."""
+    entry = replace(entry, anchor=min(entry.anchor, now))
     rule = planner.context.rules.of(entry)
     following = None if rule is None else rule.next(now)
     return _placed(record, entry, rule, None if following is None else following.at, now)

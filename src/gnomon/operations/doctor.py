@@ -9,13 +9,17 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from gnomon.alerts import missing_library
 from gnomon.core.errors import GnomonError, Problem
+from gnomon.core.ports import Reader
+from gnomon.core.records import ScheduleFilter
+from gnomon.core.timekeeping import SETTING, Memory, clock_text
 from gnomon.core.values import JsonObject, rfc3339
+from gnomon.engine.standing import REMEDY, astray, said
 
 from .context import Desk
 from .files import GUARD
@@ -134,6 +138,7 @@ def _scheduler_findings(desk: Desk) -> Iterator[Finding]:
     else:
         yield Finding("schedulers", Level.WARN, "none runs on this database", "start `gnomon serve`")
     now = desk.clock.now()
+    yield from _clock_findings(desk, now)
     late = desk.store.read(lambda reader: reader.due_schedules(now - _LATE, 1000))
     if late:
         text = f"{len(late)} schedules are overdue, the first since {rfc3339(late[0].due_at)} ({late[0].schedule_id})"
@@ -141,6 +146,28 @@ def _scheduler_findings(desk: Desk) -> Iterator[Finding]:
         yield Finding("overdue", Level.FAIL if nodes else Level.WARN, text, hint)
     else:
         yield Finding("overdue", Level.OK, "no schedule is overdue")
+
+
+def _clock_findings(desk: Desk, now: datetime) -> Iterator[Finding]:
+    """The clock as schedulers know it, and what was decided by one that was wrong."""
+
+    def ask(reader: Reader) -> tuple[Memory | None, dict[str, datetime]]:
+        found: dict[str, datetime] = {}
+        page = reader.schedules(ScheduleFilter(), 1000)
+        while True:
+            found.update(astray(desk.engine.rules, tuple(page.items), now))
+            if page.next is None:
+                return Memory.of(reader.setting(SETTING)), found
+            page = reader.schedules(ScheduleFilter(), 1000, page.next)
+
+    memory, found = desk.store.read(ask)
+    if memory is not None and memory.set_at is not None:
+        hint = "let the machine keep time (chrony, systemd-timesyncd)"
+        yield Finding("clock", Level.WARN, clock_text(memory.set_at, memory.set_by_s), hint)
+    else:
+        yield Finding("clock", Level.OK, "it is believed")
+    if found:
+        yield Finding("clock and schedules", Level.FAIL, said(found), REMEDY)
 
 
 def _guard_findings(desk: Desk) -> Iterator[Finding]:

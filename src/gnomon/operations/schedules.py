@@ -113,13 +113,15 @@ def resume_schedule(desk: Desk, schedule_id: str) -> JsonObject:
 def reset_schedule(desk: Desk, schedule_id: str) -> JsonObject:
     """Forget how far an entry is decided: its next fire is the first after now. For after a clock was set wrongly.
 
-    Fires between are neither run nor recorded; one that ran already never runs again.
+    Fires between are neither run nor recorded. One that lies ahead runs at its time, although a clock that was ahead
+    had it run before.
     """
 
     def work(tx: Transaction) -> str:
         now = desk.clock.now()
         entry = find_schedule(tx, schedule_id)
         fresh = restarted(desk.planner, find_job(tx, entry.job_id), entry, now)
+        tx.release_fires(entry.schedule_id, entry.job_id, now)
         tx.put_schedules([fresh])
         before, after = ({"next_fire_at": rfc3339(one.cursor)} for one in (entry, fresh))
         desk.audit(tx, "schedule.reset", entry.schedule_id, before, after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gnomon.core.errors import NotFound, usage
@@ -12,6 +12,7 @@ from gnomon.core.ports import Reader
 from gnomon.core.records import JobRecord, RunFilter, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.rules import Fire
 from gnomon.core.values import JsonObject, rfc3339
+from gnomon.engine.standing import astray, said
 
 from .backfill import backfilled
 from .context import Desk
@@ -100,6 +101,9 @@ def why_run(desk: Desk, run_id: str) -> Explanation:
 
 
 def _newest(desk: Desk, reader: Reader, record: JobRecord, entries: Sequence[ScheduleRecord]) -> Explanation:
+    stands = None if _idle(record, None) else _stands(desk, record, entries, desk.clock.now())
+    if stands is not None:
+        return stands
     runs = reader.runs(RunFilter(job_id=record.job_id), limit=1).items
     skips = reader.skips(record.job_id, limit=1)
     if runs and (not skips or (runs[0].fire_at or runs[0].due_at) >= skips[0].last_at):
@@ -221,6 +225,9 @@ def _undecided(desk: Desk, record: JobRecord, entry: ScheduleRecord, fire: Fire)
     idle = _idle(record, entry)
     if idle is not None and (idle.at is None or fire.at >= idle.at):
         return Explanation(f"{record.job_id} does not run then: {idle.evidence}.", "skipped", None, [matched, idle])
+    stands = _stands(desk, record, [entry], now) if fire.at > now else None
+    if stands is not None and (entry.cursor is None or fire.at < entry.cursor):
+        return stands
     if fire.at > now:
         text = f"it is due {rfc3339(fire.at)}, in {fire.at - now}"
         gates = [matched, Gate("its time has come", False, text, fire.at)]
@@ -237,6 +244,15 @@ def _undecided(desk: Desk, record: JobRecord, entry: ScheduleRecord, fire: Fire)
         return Explanation(f"{rfc3339(fire.at)} is not decided yet: {text}.", "undecided", None, gates)
     text = "its run is older than the retention and was removed"
     return Explanation(f"{record.job_id}: {text}.", "not_known", None, [matched, Gate("history is kept", False, text)])
+
+
+def _stands(desk: Desk, record: JobRecord, entries: Sequence[ScheduleRecord], now: datetime) -> Explanation | None:
+    """Of a job whose entries were decided, or first seen, by a clock that was ahead."""
+    found = dict(astray(desk.engine.rules, tuple(entries), now))
+    if not found:
+        return None
+    gate = Gate("the clock was right", False, said(found), now)
+    return Explanation(f"{record.job_id} does not run: {gate.evidence}.", "undecided", None, [gate])
 
 
 def _idle(record: JobRecord, entry: ScheduleRecord | None) -> Gate | None:

@@ -210,6 +210,16 @@ _INSERT = insert(runs)
 _UPDATE = Statement(
     update(runs).values({name: given(f"v_{name}") for name in CHANGING}).where(runs.c.id == given("k_id"))
 )
+_RELEASE = Statement(
+    update(runs)
+    .values(run_key=runs.c.run_key.concat("|").concat(runs.c.id))
+    .where(
+        runs.c.job_id == given("job_id"),
+        runs.c.due_at > given("after"),
+        runs.c.schedule_id == given("schedule_id"),
+        runs.c.fire_at > given("after"),
+    )
+)
 _DELETE = Statement(delete(runs).where(within(runs.c.id, "ids")))
 _ITEM_IDS = Statement(select(runs.c.id).where(within(runs.c.parent_id, "ids")))
 _DELETE_ATTEMPTS = Statement(delete(attempts).where(within(attempts.c.run_id, "ids")))
@@ -256,6 +266,9 @@ class RunWrites(TallyWrites):
             self.tally(over)
         self.touch("runs", done)
         return refused
+
+    def release_fires(self, schedule_id: str, job_id: str, after: datetime) -> int:
+        return self.change(_RELEASE, job_id=job_id, after=to_micros(after), schedule_id=schedule_id)
 
     def delete_runs(self, run_ids: Collection[str]) -> None:
         if run_ids:

@@ -103,6 +103,22 @@ class RunCases(StoreCase):
         assert list(store.write(lambda tx: tx.insert_runs([run("1")]))) == ["1"]
         assert list(store.write(lambda tx: tx.insert_runs([]))) == []
 
+    def test_fires_that_lie_ahead_give_up_their_keys(self, store: Store) -> None:
+        fires = [("a:x", 1), ("a:x", 2), ("a:x", 3), ("a:y", 3)]
+
+        def made(attempt: str) -> list[RunRecord]:
+            return [
+                run(f"{entry}{n}{attempt}", n, run_key=f"{entry}|{n}", schedule_id=entry, fire_at=at(n))
+                for entry, n in fires
+            ]
+
+        put_runs(store, *made("first"))
+        assert store.write(lambda tx: tx.release_fires("a:x", "a", at(1))) == 2
+        refused = store.write(lambda tx: tx.insert_runs(made("second")))
+        assert set(refused) == {"a:x1second", "a:y3second"}
+        assert len(store.read(lambda r: r.runs_by_id([one.id for one in made("first")]))) == 4, "they are kept"
+        assert store.write(lambda tx: tx.release_fires("a:z", "a", at(1))) == 0
+
     def test_update_writes_if_the_state_is_the_expected_one(self, store: Store) -> None:
         put_runs(store, run("1"), run("2", state=State.RUNNING))
         changes = [(run(n, state=State.RUNNING, started_at=at(9)), State.QUEUED) for n in ("1", "2", "3")]
