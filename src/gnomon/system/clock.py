@@ -10,6 +10,16 @@ from datetime import UTC, datetime, timedelta
 _SINCE_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+def local_zone() -> tuple[object, ...]:
+    """What this process takes for local time."""
+    return time.tzname, time.timezone, time.altzone
+
+
+def read_zone() -> None:
+    """Take local time from the variable TZ again."""
+    time.tzset()
+
+
 class SystemClock:
     """The machine's clock."""
 

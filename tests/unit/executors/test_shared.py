@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -90,6 +91,10 @@ async def mix(work: Work):
         print("mine is", work.arguments["word"])
         await asyncio.sleep(0)
 
+async def orphans(work: Work):
+    shell = await asyncio.create_subprocess_exec("sh", "-c", "sleep 0.05 & exit 7")
+    return await shell.wait()
+
 def suicide(work: Work):
     os.kill(os.getpid(), 9)
 
@@ -133,6 +138,24 @@ def house(tmp_path: Path) -> Iterator[House]:
     made = House(tmp_path)
     yield made
     made.executor.detach()
+
+
+def children(pid: int) -> list[str]:
+    """The states of a process's children."""
+    every = (Path("/proc", name, "stat") for name in os.listdir("/proc") if name.isdigit())
+    fields = []
+    for path in every:
+        with contextlib.suppress(OSError):
+            fields.append(path.read_text().rpartition(")")[2].split())
+    return [state for state, parent, *_ in fields if parent == str(pid)]
+
+
+def test_orphans_of_attempts_are_waited_for(house: House) -> None:
+    (end,) = house.do(order("r1", "orphans"))
+    assert (end.outcome, end.result) == (Outcome.SUCCEEDED, 7)
+    house.sink.until(lambda: children(house.pid("r1")) == ["Z"])
+    house.do(order("r2", "echo"))
+    house.sink.until(lambda: children(house.pid("r1")) == [])
 
 
 def test_an_order_that_can_not_be_read_is_given_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@
       capture.py   what a call prints, by file descriptor
       ledger.py    its journal
       hygiene.py   what a call must not leave behind for the next
+      traits.py    what belongs to the whole process
+      orphans.py   processes that a call has left
     places.py      files: journals, identities, fences
     worker.py      one worker seen from the scheduler
     line.py        attempts that wait
@@ -17,7 +19,7 @@
     succession.py  attempts of another node, learnt from its journals
     settling.py    from a record to `Ended`
 
-The first six run in the worker: standard library and `gnomon.system.clock` only.
+The first eight run in the worker: standard library and `gnomon.system.clock` only.
 """
 
 from __future__ import annotations

@@ -24,8 +24,9 @@ from gnomon.system.plainfiles import read_plain, remove
 
 from .calling import Awaiter, CallableNotFound, Outcome, Stopped, call, raised, resolve, text_of, traceback_of
 from .capture import HIGH, Spool
-from .hygiene import Hygiene, children, rss_bytes
+from .hygiene import Hygiene, rss_bytes
 from .ledger import Journal, identify
+from .orphans import reap
 from .wire import BEHIND, Began, Order, Over, line, opened, over_line, unpack
 
 _BUFFER = 1 << 18
@@ -190,7 +191,10 @@ class Child:
         self._order = None
         self._note_threads()
         self._spool.flush()
-        log = self._spool.finish(order.base, children())
+        try:
+            log = self._spool.finish(order.base, reap())
+        except OSError:  # what has been done is told all the same
+            log, self._leaving = 0, True
         self._age()
         over = Over(*order[:3], at, seconds, outcome.ok, outcome.exit, outcome.code, outcome.message, log, None)
         return over_line(over, outcome.result)
@@ -202,8 +206,9 @@ class Child:
                 raise Stopped(143)
             function = self._functions.get(order.callable)
             if function is None:
-                function = self._functions[order.callable] = resolve(order.callable)
-                self._set_up_logging()
+                with self._hygiene.importing():
+                    function = self._functions[order.callable] = resolve(order.callable)
+                    self._set_up_logging()
             return call(function, order.args, order.kwargs, self._awaiter)
         except CallableNotFound as error:
             return Outcome(False, None, "callable_not_found", text_of(error), error=error.__cause__)
@@ -217,12 +222,12 @@ class Child:
 
     def _order_kept(self, order: Order) -> bool:
         """Put everything back. False: this worker should not go on."""
-        deaf = self._hygiene.leave()
+        clean = self._hygiene.leave()
         try:
             lost = os.fstat(self._socket.fileno()).st_ino != self._socket_inode
         except OSError:
             lost = True
-        return not lost and not (deaf and os.path.exists(order.base + ".intent"))
+        return clean and not lost and not (self._hygiene.deaf and os.path.exists(order.base + ".intent"))
 
     def _on_term(self, number: int, frame: Any) -> None:
         """Stop the call if it is to be stopped; else somebody wants this worker gone: after the call at work."""

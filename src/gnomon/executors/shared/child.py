@@ -27,6 +27,7 @@ from gnomon.executors.pool.capture import HIGH
 from gnomon.executors.pool.child import prepare, read_order
 from gnomon.executors.pool.hygiene import rss_bytes
 from gnomon.executors.pool.ledger import identify
+from gnomon.executors.pool.orphans import reap
 from gnomon.executors.pool.wire import BEHIND, Began, Order, Over, line, opened, over_line, unpack
 from gnomon.system.clock import SystemClock
 from gnomon.system.plainfiles import read_plain
@@ -299,6 +300,7 @@ class Child:
     def _age(self) -> None:
         """Leave after so many calls, or when memory has grown."""
         self._calls += 1
+        reap()
         if self._calls % _LOOK_EVERY == 0 and rss_bytes() - self._rss > self._growth:
             self._leaving = True
         if 0 < self._most <= self._calls:
