@@ -190,8 +190,11 @@ class Crew:
     # ---- stopping, dying ------------------------------------------------------------------------
 
     def _stop(self, worker: Worker, reason: Reason) -> None:
+        if worker.chased is not None or worker.dead:
+            return
         errand = worker.current
-        if errand is None or worker.chased is not None or worker.dead:
+        self._absorb(worker, read_journal(worker.prefix))
+        if errand is None or worker.current is not errand:  # it has ended meanwhile
             return
         worker.chased, worker.retired = errand, True
         self._line.push_front(worker.take_back())

@@ -23,8 +23,8 @@ def seconds(at: datetime) -> float:
 
 
 def ended(spec: AttemptSpec, over: Over, intent: Intent | None, log_bytes: int) -> Ended:
-    """It ran to an end of its own; an intent that is older than the end decides all the same."""
-    stopped = intent if intent is not None and seconds(intent.at) <= over.at else None
+    """It ran to an end of its own; an intent that stands decides all the same: none is made of what has ended."""
+    stopped = intent
     if over.stopped:
         stopped = Intent(Reason(over.stopped), instant(over.at))
     error = Failure(over.code, over.message) if over.code or not over.ok else None

@@ -145,6 +145,8 @@ class Succession:
         errand.intent = read_intent(errand.base)
         who = identity(story.worker, self._reports.boot, self._reports.namespace)
         relic = Relic(story.worker, who, errand)
+        if not any(other.prefix == relic.prefix and other.chased for other in self._relics.values()):
+            relic.signal(signal.SIGCONT)  # its scheduler may have frozen it, to look what it was at
         self._relics[errand.key] = relic
         if errand.over is not None:
             self._ended(relic)
@@ -200,11 +202,10 @@ class Succession:
             self._reports.never(errand, Outcome.LOST, "lost", "its scheduler died before it began")
 
     def _ended(self, relic: Relic) -> None:
-        """By itself; or its predecessor was still killing what is left of it."""
+        """By itself; or its predecessor was still killing what is left of it: an intent that stands decides."""
         errand = relic.current
         assert errand is not None
-        assert errand.over is not None
-        if errand.intent is None or seconds(errand.intent.at) > errand.over.at:
+        if errand.intent is None:
             del self._relics[errand.key]
             self._reports.over(errand)
             return
@@ -219,6 +220,9 @@ class Succession:
     def _stop(self, relic: Relic, reason: Reason) -> None:
         errand = relic.current
         if errand is None or relic.chased or not relic.near:
+            return
+        self._read(relic)
+        if errand.over is not None or errand.key not in self._relics:
             return
         relic.chased = True
         self._stopper.stop(

@@ -195,6 +195,7 @@ class SharedCrew:
 
     def _stop(self, worker: SharedWorker, errand: Errand) -> None:
         """Have the worker cancel it; when that has not helped within its grace the worker is killed."""
+        self._absorb(worker, read_journal(worker.prefix))
         if errand.key not in worker.running or errand.intent is not None:
             return
         errand.intent = record_intent(errand.base, Intent(Reason.CANCELLED, self._clock.now()))

@@ -56,7 +56,7 @@ class SharedExecutor(PoolExecutor):
         loop, clock, places = ground.loop, ground.clock, ground.places
         reports = SharedReports(loop, clock, ground.sink, ground.node_id)
         crew = SharedCrew(loop, clock, places, reports, self._own, ground.environment, ground.scope)
-        return reports, crew, SharedSuccession(loop, clock, places, reports, ground.adopted)
+        return reports, crew, SharedSuccession(loop, clock, places, reports, ground.adopted, ground.scope)
 
     def _packed(self, places: Places, scope: str, errand: Errand) -> bytes:
         spec = errand.spec

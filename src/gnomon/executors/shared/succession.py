@@ -16,12 +16,16 @@ from gnomon.core.attempts import Adoption, Outcome
 from gnomon.core.ports import Clock
 from gnomon.executors.attempt import Key
 from gnomon.executors.files import Intent, Reason, read_intent, record_intent
+from gnomon.executors.killing import Killer, Tree
 from gnomon.executors.loop import Loop
 from gnomon.executors.pool.places import Identity, Places, Story, identity, stories
 from gnomon.executors.pool.reports import Reports
 from gnomon.executors.pool.settling import seconds
 from gnomon.executors.pool.succession import Mortal, stray_of, told_of
 from gnomon.executors.pool.worker import Errand
+from gnomon.executors.processes import Target, mark_of
+
+from .worker import marks_of
 
 _LOOK_S = 0.05
 _AGAIN_S = 1.0
@@ -49,6 +53,10 @@ class Relic(Mortal):
                 os.killpg(self.pid, signal.SIGKILL)
         self.signal(signal.SIGKILL)
 
+    def target(self, scope: str) -> Target:
+        """What it may have started, for killing."""
+        return Target(self.pid, self.start, mark_of(marks_of(self.prefix, scope)), session_is_ours=False)
+
     def changed(self) -> bool:
         """Whether its journal has grown since this was asked last."""
         now: list[int] = []
@@ -66,10 +74,17 @@ class SharedSuccession:
     """Adopted attempts. For the loop's thread only."""
 
     def __init__(
-        self, loop: Loop, clock: Clock, places: Places, reports: Reports, errand: Callable[[Adoption], Errand]
+        self,
+        loop: Loop,
+        clock: Clock,
+        places: Places,
+        reports: Reports,
+        errand: Callable[[Adoption], Errand],
+        scope: str,
     ) -> None:
         self._loop, self._clock, self._places = loop, clock, places
-        self._reports, self._errand = reports, errand
+        self._reports, self._errand, self._scope = reports, errand, scope
+        self._killer = Killer(loop, clock)
         self._relics: dict[str, Relic] = {}
         self._of: dict[Key, Relic] = {}
 
@@ -147,17 +162,26 @@ class SharedSuccession:
         lives = identity(relic.prefix, self._reports.boot, self._reports.namespace).lives
         if relic.changed():
             self._read(relic)
+        if relic.errands and not lives:
+            target = relic.target(self._scope)
+            now = self._clock.monotonic()
+            self._killer.add(Tree(lambda: target, now, lambda left: self._dead(relic, left), lambda: True))
+            return
         for errand in list(relic.errands.values()):
-            if not lives:
-                self._forget(relic, errand)
-                lost = relic.killed or _DIED
-                self._reports.died(errand, relic.prefix, None, ours=False, lost=lost)
-            elif errand.deadline is not None and errand.deadline <= self._clock.monotonic():
+            if errand.deadline is not None and errand.deadline <= self._clock.monotonic():
                 self._late(relic, errand)
         if relic.errands:
             self._loop.after(_LOOK_S, lambda: self._look(relic))
         else:
             self._relics.pop(relic.prefix, None)
+
+    def _dead(self, relic: Relic, survivors: str) -> None:
+        """Nothing of it is left, but for `survivors`."""
+        for errand in list(relic.errands.values()):
+            self._forget(relic, errand)
+            lost = relic.killed or _DIED
+            self._reports.died(errand, relic.prefix, None, ours=False, survivors=survivors, lost=lost)
+        self._relics.pop(relic.prefix, None)
 
     def _late(self, relic: Relic, errand: Errand) -> None:
         """First its worker is asked to stop it, then the worker is killed."""

@@ -32,6 +32,12 @@ class SharedSettings(PoolSettings):
     performer: str = "gnomon.tasks.performing:attend"
 
 
+def marks_of(prefix: str, scope: str) -> dict[str, str]:
+    """By which what a worker starts is recognised: node and number, as pids come again (in a container, the same)."""
+    name = "/".join(prefix.split("/")[-2:])
+    return {"GNOMON_RUN_ID": f"shared:{name}", "GNOMON_ATTEMPT": "0", "GNOMON_SCOPE": scope}
+
+
 class SharedWorker(Worker):
     """A process that awaits many attempts.
 
@@ -44,7 +50,7 @@ class SharedWorker(Worker):
     program = "gnomon.executors.shared.child"
 
     def __init__(self, prefix: str, settings: SharedSettings, environment: Mapping[str, str], scope: str) -> None:
-        marks = {"GNOMON_RUN_ID": f"shared:{os.path.basename(prefix)}", "GNOMON_ATTEMPT": "0", "GNOMON_SCOPE": scope}
+        marks = marks_of(prefix, scope)
         self.running: dict[Key, Errand] = {}
         self.asked: float | None = None
         self.looks = 0
