@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import bindparam, case, func, not_, or_, select, tuple_, update
+from sqlalchemy import bindparam, case, exists, func, not_, or_, select, tuple_, update
 
 from gnomon.core.alerts import Incident, Kind
 from gnomon.core.deliveries import Delivery
@@ -15,7 +15,7 @@ from gnomon.core.states import State
 from gnomon.core.values import from_micros, to_micros
 
 from .schema import OPEN_INCIDENT, PENDING_DELIVERY, constant, deliveries, incidents, jobs, runs
-from .session import Row, Session, Statement, WriteSession, given, insert_new, listed, upsert, within
+from .session import Row, Session, Statement, WriteSession, given, indexed_by, insert_new, listed, upsert, within
 from .values import clean, from_cursor, instant, mapping, micros, text, to_cursor
 
 _NEWEST = (incidents.c.opened_at.desc(), incidents.c.id.desc())
@@ -52,20 +52,22 @@ _PENDING = Statement(
 )
 _TROUBLED = Statement(
     select(*deliveries.columns)
+    .with_hint(deliveries, *indexed_by("ix_deliveries_created"))
     .where(
         deliveries.c.created_at >= given("since"),
         deliveries.c.delivered_at.is_(None),
         deliveries.c.incident_id.is_not(None),
         or_(deliveries.c.next_at.is_(None), deliveries.c.attempts > 0),
     )
-    .order_by(deliveries.c.id.desc())
+    .order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc())
     .limit(given("limit"))
 )
 _ORPHANED = Statement(
     select(*incidents.columns)
+    .with_hint(incidents, *indexed_by("ux_incidents_open"))
     .where(
         OPEN_INCIDENT,
-        incidents.c.job_id.in_(select(jobs.c.job_id).where(jobs.c.retired_at.is_not(None))),
+        exists(select(jobs.c.job_id).where(jobs.c.job_id == incidents.c.job_id, jobs.c.retired_at.is_not(None))),
     )
     .limit(given("limit"))
 )
@@ -75,6 +77,7 @@ _OF_INCIDENT = Statement(
 _SINCE = case((runs.c.cause == constant(Cause.DOWNSTREAM.value), runs.c.queued_at), else_=runs.c.due_at)
 _QUEUED = Statement(
     select(runs.c.job_id, func.count(), func.min(_SINCE))
+    .with_hint(runs, *indexed_by("ix_runs_queued"))
     .where(runs.c.state == constant(State.QUEUED.value), runs.c.attempts == 0)
     .group_by(runs.c.job_id)
 )
@@ -120,6 +123,8 @@ def _delivery(row: Row) -> Delivery:
 @lru_cache(maxsize=8)
 def _list(is_open: bool | None, of_job: bool, after: bool) -> Statement:
     query = select(*incidents.columns)
+    if is_open:
+        query = query.with_hint(incidents, *indexed_by("ux_incidents_open"))
     if is_open is not None:
         query = query.where(OPEN_INCIDENT if is_open else incidents.c.closed_at.is_not(None))
     if of_job:

@@ -12,7 +12,7 @@ from gnomon.core.records import AttemptRecord
 from gnomon.core.values import from_micros, to_micros
 
 from .schema import LIVE_ATTEMPT, RATED_ATTEMPT, attempts, jobs, runs, settings
-from .session import Row, Session, Statement, WriteSession, given, insert, listed, must, upsert, within
+from .session import Row, Session, Statement, WriteSession, given, indexed_by, insert, listed, must, upsert, within
 from .values import clean, failure, instant, mapping, micros, text
 
 _ALL = select(*attempts.columns)
@@ -35,10 +35,18 @@ _STARTS = Statement(
     .where(RATED_ATTEMPT, attempts.c.rated_job == given("job_id"), attempts.c.claimed_at > given("since"))
     .order_by(attempts.c.claimed_at)
 )
+_newest = (
+    select(runs.c.id)
+    .with_hint(runs, *indexed_by("ix_runs_job"))
+    .where(runs.c.job_id == given("job_id"))
+    .order_by(runs.c.due_at.desc(), runs.c.id.desc())
+    .limit(literal_column("1000"))
+    .subquery("newest")
+)
 _STARTS_UNRATED = Statement(
     select(attempts.c.claimed_at)
-    .join_from(runs, attempts, attempts.c.run_id == runs.c.id)
-    .where(runs.c.job_id == given("job_id"), attempts.c.claimed_at > given("since"))
+    .join_from(_newest, attempts, attempts.c.run_id == _newest.c.id)
+    .where(attempts.c.claimed_at > given("since"))
     .order_by(attempts.c.claimed_at)
 )
 

@@ -10,7 +10,20 @@ from sqlalchemy import and_, delete, exists, func, select, tuple_
 from gnomon.core.states import FINAL, State
 from gnomon.core.values import to_micros
 
-from .schema import among, attempts, changes, deliveries, incidents, job_definitions, jobs, runs, settings, skips
+from .schema import (
+    LIVE_ATTEMPT,
+    among,
+    attempts,
+    changes,
+    deliveries,
+    incidents,
+    job_definitions,
+    jobs,
+    nodes,
+    runs,
+    settings,
+    skips,
+)
 from .session import Row, Statement, given, listed, upsert, within
 from .tallies import TallyWrites
 
@@ -60,12 +73,19 @@ _ATTEMPTS = Statement(
     .where(within(attempts.c.run_id, "ids"))
     .order_by(attempts.c.run_id, attempts.c.number)
 )
+_lower = job_definitions.alias("lower")
+# The lowest version of each: a look at it finds a run that refers to it at once, if there is one.
 _STALE = Statement(
     select(job_definitions.c.job_id, job_definitions.c.version)
     .join_from(job_definitions, jobs, jobs.c.job_id == job_definitions.c.job_id)
     .where(
         within(job_definitions.c.job_id, "job_ids"),
         job_definitions.c.version != jobs.c.version,
+        ~exists(
+            select(_lower.c.version).where(
+                _lower.c.job_id == job_definitions.c.job_id, _lower.c.version < job_definitions.c.version
+            )
+        ),
         ~exists(
             select(runs.c.id).where(
                 and_(runs.c.job_id == job_definitions.c.job_id, runs.c.version == job_definitions.c.version)
@@ -96,6 +116,12 @@ _FIRST_CHANGES = select(changes.c.seq).order_by(changes.c.seq).limit(given("limi
 _DROP_CHANGES = Statement(
     delete(changes).where(changes.c.seq.in_(_FIRST_CHANGES), changes.c.at < given("before"), changes.c.seq < _LAST)
 )
+_DROP_NODES = Statement(
+    delete(nodes).where(
+        nodes.c.stopped_at < given("before"),
+        ~exists(select(attempts.c.run_id).where(LIVE_ATTEMPT, attempts.c.node_id == nodes.c.node_id)),
+    )
+)
 _PUT_SETTING = upsert(settings)
 
 
@@ -117,11 +143,14 @@ class PruneWrites(TallyWrites):
             self.change(_DROP_ATTEMPTS, ids=ids)
             self.change(_DROP_RUNS, ids=ids)
             self.touch("runs", doomed)
-        stale = self.fetch(_STALE, job_ids=listed(swept))
-        self.change_many(_DROP_DEFINITION, stale)
+        while swept:
+            stale = self.fetch(_STALE, job_ids=listed(swept))
+            self.change_many(_DROP_DEFINITION, stale)
+            swept = [job_id for job_id, _ in stale]
         self.change(_DROP_SKIPS, before=before, limit=limit)
         self.change(_DROP_DELIVERIES, before=before, limit=limit)
         self.change(_DROP_INCIDENTS, before=before, limit=limit)
+        self.change(_DROP_NODES, before=to_micros(changes_before))
         self.change(_DROP_CHANGES, before=to_micros(changes_before), limit=max(limit, 1000))
         return [(run_id, number) for run_id, number in removed]
 

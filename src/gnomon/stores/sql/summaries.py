@@ -14,61 +14,57 @@ from gnomon.core.values import from_micros, to_micros
 
 from .run_rows import RUN, STATES, run_from_row
 from .schema import ACTIVE_RUN, ENDED_RUN, LIVE_ATTEMPT, TROUBLED_RUN, attempts, constant, runs
-from .session import Row, Session, Statement, given
+from .session import Row, Session, Statement, given, indexed_by
 
 _NEWEST = (runs.c.due_at.desc(), runs.c.id.desc())
 _NO_ITEM = runs.c.parent_id.is_(None)
 _IN_PERIOD = (runs.c.due_at >= given("since"), runs.c.due_at < given("until"))
 
 
-def _from(index: str) -> tuple[str, str]:
-    return f"INDEXED BY {index}", "sqlite"
-
-
 _ENDED = Statement(
     select(runs.c.id, runs.c.due_at, runs.c.state, runs.c.duration_s, runs.c.lateness_s)
-    .with_hint(runs, *_from("ix_runs_ended"))
+    .with_hint(runs, *indexed_by("ix_runs_ended"))
     .where(ENDED_RUN, runs.c.job_id == given("job_id"), _NO_ITEM)
     .order_by(*_NEWEST)
     .limit(given("limit"))
 )
 _OUTCOMES = Statement(
     select(runs.c.state, runs.c.duration_s)
-    .with_hint(runs, *_from("ix_runs_ended"))
+    .with_hint(runs, *indexed_by("ix_runs_ended"))
     .where(ENDED_RUN, runs.c.job_id == given("job_id"), _NO_ITEM)
     .order_by(*_NEWEST)
     .limit(given("limit"))
 )
 _OPEN = Statement(
     select(runs.c.id, runs.c.due_at, runs.c.state)
-    .with_hint(runs, *_from("ix_runs_active"))
+    .with_hint(runs, *indexed_by("ix_runs_active"))
     .where(ACTIVE_RUN, runs.c.job_id == given("job_id"), _NO_ITEM)
     .order_by(*_NEWEST)
     .limit(given("limit"))
 )
 _OPEN_DUE = Statement(
     select(runs.c.due_at, runs.c.state)
-    .with_hint(runs, *_from("ix_runs_open"))
+    .with_hint(runs, *indexed_by("ix_runs_open"))
     .where(ACTIVE_RUN, _NO_ITEM, *_IN_PERIOD)
     .order_by(*_NEWEST)
     .limit(given("limit"))
 )
 _LATENESS = Statement(
     select(runs.c.due_at, runs.c.lateness_s)
-    .with_hint(runs, *_from("ix_runs_due"))
+    .with_hint(runs, *indexed_by("ix_runs_due"))
     .where(_NO_ITEM, *_IN_PERIOD)
     .order_by(*_NEWEST)
     .limit(given("limit"))
 )
 _FAILURES = Statement(
     select(runs.c.id, runs.c.due_at, runs.c.job_id, runs.c.error_signature)
-    .with_hint(runs, *_from("ix_runs_troubled"))
+    .with_hint(runs, *indexed_by("ix_runs_troubled"))
     .where(TROUBLED_RUN, runs.c.state == constant(State.FAILED.value), _NO_ITEM, *_IN_PERIOD)
     .order_by(*_NEWEST)
     .limit(given("limit"))
 )
 _OLDEST_QUEUED = Statement(
-    RUN.with_hint(runs, *_from("ix_runs_open"))
+    RUN.with_hint(runs, *indexed_by("ix_runs_open"))
     .where(ACTIVE_RUN, runs.c.state == constant(State.QUEUED.value))
     .order_by(runs.c.due_at, runs.c.id)
     .limit(1)
