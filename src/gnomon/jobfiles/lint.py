@@ -1,16 +1,16 @@
-"""What works and should not be done: secrets written out in a job file."""
+"""What works and may not be meant: secrets written out in a job file, numbers that may be texts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from gnomon.core.secrets import REFERENCE, is_reference
 from gnomon.core.substitution import references_in
 
 from .report import At
-from .tree import Value, shown
+from .tree import Value, WrittenFloat, WrittenInt, number_of, shown
 
 _SECRET = re.compile(
     r"(?:.*[_.-])?(?:password|passwd|passphrase|secret|token|api[_-]?key|authorization)", re.IGNORECASE
@@ -28,6 +28,20 @@ def warn_of_secrets(value: Value, at: At) -> None:
         for key in path:
             here = here.child(key)
         here.warning(code, what)
+
+
+def warn_of_numbers(value: Value, at: At) -> None:
+    """Warn of every number below `value` that is kept as the number alone, where its type is not asked yet."""
+    items: Iterable[tuple[str | int, Value]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        if isinstance(item, (WrittenInt, WrittenFloat)):
+            at.child(key).warning("number_rewritten", f"{item} is kept as {number_of(item)}: quote it if it is a text")
+        else:
+            warn_of_numbers(item, at.child(key))
 
 
 def doubts_about_secrets(value: object, path: Path = ()) -> Iterator[tuple[Path, str, str]]:

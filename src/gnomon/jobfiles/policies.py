@@ -107,6 +107,8 @@ def _parameter(name: str, value: Value, at: At) -> Parameter | Bad:
     if isinstance(required, Bad):
         return BAD
     default = plain(value.get("default"))
+    if kind == "string" and isinstance(default, (int, float)) and not isinstance(default, bool):
+        default = str(default)
     if default is not None and not fits(default, kind):
         at.child("default").problem("wrong_type", f"the default {shown(default)} is not of type {kind}")
         return BAD

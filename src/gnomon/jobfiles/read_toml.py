@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime, time
 
-from .tree import MAX_DEPTH, MAX_VALUES, Mapping_, Place, Refused, Seq, Value, too_deep, too_many_values
+from .tree import MAX_DEPTH, MAX_VALUES, Mapping_, Place, Refused, Seq, Value, as_written, too_deep, too_many_values
 
 _TOKEN = re.compile(
     r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*|\n|[\[\]{}=,.]|[^\s\[\]{}=,.#"\']+',
@@ -25,7 +25,7 @@ def read(text: str) -> Value:
     text = text.replace("\r\n", "\n")
     _refuse_hostile(text)
     try:
-        table = tomllib.loads(text)
+        table = tomllib.loads(text, parse_float=_float)
     except tomllib.TOMLDecodeError as error:
         raise _syntax(str(error), text) from None
     except ValueError:
@@ -33,6 +33,10 @@ def read(text: str) -> Value:
     if not table:
         raise Refused.one("empty_file", "the file holds no values", (1, 1), "write a job, or delete the file")
     return _converted(table, (1, 1), _places(text), (), 0)
+
+
+def _float(text: str) -> int | float:
+    return as_written(float(text), text)
 
 
 def _syntax(said: str, text: str) -> Refused:

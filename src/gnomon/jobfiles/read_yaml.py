@@ -132,7 +132,7 @@ class _Builder:
             if _NUMBER.fullmatch(text):
                 return number(text, place)
             if _BASED.fullmatch(text):
-                return number(str(int(text, 0)), place)
+                return number(str(int(text, 0)), place, text)
         except Refused as refused:
             self.problems.extend(refused.problems)
         if _NOT_FINITE.fullmatch(text):

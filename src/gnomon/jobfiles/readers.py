@@ -29,7 +29,9 @@ def kind_of(value: Value) -> str:
     """What a value is, in a message."""
     if isinstance(value, Mapping_):
         return "a mapping"
-    return "a list" if isinstance(value, Seq) else _NAMES[type(value)]
+    if isinstance(value, Seq):
+        return "a list"
+    return next(name for kind, name in _NAMES.items() if isinstance(value, kind))
 
 
 def wrong_type(value: Value, at: At, wanted: str, hint: str = "") -> Bad:
@@ -45,9 +47,9 @@ def text(value: Value, at: At) -> object:
     """A text; numbers are taken as they are written."""
     if isinstance(value, str):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    return wrong_type(value, at, "a text", "quote it" if isinstance(value, (bool, float)) else "")
+    return wrong_type(value, at, "a text", "quote it" if isinstance(value, bool) else "")
 
 
 def boolean(value: Value, at: At) -> object:

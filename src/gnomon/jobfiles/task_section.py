@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 from gnomon.core.configurations import blamed, merged, unknown_keys
 from gnomon.core.errors import UsageError
@@ -13,10 +14,10 @@ from gnomon.core.values import Json, JsonObject
 
 from .context import Context, Given
 from .foreign import arguments_of_config, type_of_config
-from .lint import warn_of_secrets
+from .lint import warn_of_numbers, warn_of_secrets
 from .readers import BAD, Bad, named, plain, wrong_type
 from .report import At
-from .tree import Mapping_, Seq, Value, shown
+from .tree import Mapping_, Seq, Value, WrittenFloat, WrittenInt, shown
 
 ENTRY_POINT = {"command": "command", "python": "function", "http": "url", "sql": "query"}
 """Which argument of a task type `entry_point` is."""
@@ -87,6 +88,7 @@ def _written(value: Value, at: At, context: Context) -> tuple[Task | Bad, tuple[
         return BAD, timeout
     base = context.configurations.get(str(use)) if use is not None else {}
     if base is None and value.get("type") is None and value.get("config_type") is None:
+        warn_of_numbers(value, at)
         return Task("", arguments_of(value, "", leave=("use", "timeout_sec")), str(use)), timeout  # see `uses`
     kind = _declared_type(value, at, context, base or {})
     if isinstance(kind, Bad):
@@ -103,7 +105,7 @@ def _written(value: Value, at: At, context: Context) -> tuple[Task | Bad, tuple[
         task_type = context.task_types.resolve(kind)
         try:
             if task_type is not None:
-                task_type.validate(merged(below, own))
+                own = cast(dict[str, Json], _kept(own, task_type.validate(merged(below, own))))
         except UsageError as error:
             at.refused(_as_written(blamed(error, str(use), below, own), value, kind))
             return BAD, timeout
@@ -183,6 +185,17 @@ def _validated(
         return BAD
 
 
+def _kept(value: Json, canonical: Json) -> Json:
+    """With the numbers that the task type reads as texts as they were written."""
+    if isinstance(value, (WrittenInt, WrittenFloat)):
+        return str(value) if isinstance(canonical, str) else value
+    if isinstance(value, dict) and isinstance(canonical, Mapping):
+        return {key: _kept(item, canonical.get(key)) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(canonical, (list, tuple)) and len(value) == len(canonical):
+        return [_kept(item, other) for item, other in zip(value, canonical, strict=True)]
+    return value
+
+
 def read_configurations(value: Value, at: At, context: Context) -> dict[str, JsonObject]:
     """The `configurations:` of a file: name → arguments, with `type` canonical when it is given."""
     if not isinstance(value, Mapping_):
@@ -197,6 +210,7 @@ def read_configurations(value: Value, at: At, context: Context) -> dict[str, Jso
             wrong_type(item, here, "a mapping of arguments")
             continue
         warn_of_secrets(item, here)
+        warn_of_numbers(item, here)
         kind: str | Bad | None = None
         if item.get("type") is not None or item.get("config_type") is not None:
             kind = _declared_type(item, here, context, {})

@@ -86,18 +86,48 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def number(text: str, place: Place) -> int | float:
-    """The number a decimal literal means; refused when it fits in no 64-bit integer or float."""
+class WrittenInt(int):
+    """A whole number that is written otherwise than Python would: `0x1F`, `+5`. Its text is as it was written."""
+
+    written: str
+
+    def __repr__(self) -> str:
+        return self.written
+
+
+class WrittenFloat(float):
+    """The same for another number: `1.10`, `1e3`."""
+
+    written: str
+
+    def __repr__(self) -> str:
+        return self.written
+
+
+def number_of(value: WrittenInt | WrittenFloat) -> int | float:
+    """The number alone."""
+    return int(value) if isinstance(value, WrittenInt) else float(value)
+
+
+def as_written(value: int | float, text: str) -> int | float:
+    """The number; where a text is wanted, `str` of it is what was written. JSON of it is JSON of the number."""
+    if repr(value) == text:
+        return value
+    kept = WrittenInt(value) if isinstance(value, int) else WrittenFloat(value)
+    kept.written = text
+    return kept
+
+
+def number(text: str, place: Place, written: str | None = None) -> int | float:
+    """The number a decimal literal means, as `written`; refused when it fits in no 64-bit integer or float."""
     try:
         if len(text) > 400:
             raise OverflowError
         value: int | float = int(text) if text.lstrip("+-").isdigit() else float(text)
     except (OverflowError, ValueError):
         value = float("inf")
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return value
-    if isinstance(value, float) and value - value == 0:
-        return value
+    if value - value == 0 and (isinstance(value, float) or -(2**63) <= value < 2**63):
+        return as_written(value, written or text)
     size = f" of {len(text)} characters" if len(text) > 40 else ""
     hint = "quote it if it is a text"
     raise Refused.one("number_too_large", f"the number {shown(text)}{size} is too large", place, hint)

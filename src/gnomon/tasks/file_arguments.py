@@ -197,6 +197,8 @@ def _place(value: Json, key: str, checks: Checks) -> Json:
 
 
 def _content(value: Json, key: str, checks: Checks) -> Json:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
     try:
         canonical_json(value).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -124,9 +124,7 @@ def _scalar(value: Json, key: str, checks: Checks) -> Json:
     if not isinstance(value, str | int | float):
         checks.bad_type(value, key, "a text")
         return None
-    if isinstance(value, str):
-        checks.text(value, key, one_line=False)
-    return value
+    return checks.text(value, key, one_line=False)
 
 
 def _url_values(value: Json, key: str, checks: Checks) -> Json:
