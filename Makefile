@@ -65,6 +65,10 @@ bench: $(DEV)  ## every benchmark in benchmarks/
 soak: $(DEV)  ## faults at random over a real scheduler, judged by what the jobs wrote (ARGS="--minutes 60 --seed 1")
 	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
+.PHONY: hostile
+hostile: $(DEV)  ## values of all kinds handed over in all places, many at random (GNOMON_HOSTILE_SEED=1)
+	GNOMON_HOSTILE_VALUES=$${GNOMON_HOSTILE_VALUES:-300} $(BIN)/python -m pytest -q -n 0 tests/chaos/test_hostile_values.py
+
 .PHONY: lock
 lock: $(DEV)  ## make requirements/*.txt anew (ARGS=--upgrade to move versions)
 	$(LOCK) --group dev -o requirements/dev.txt pyproject.toml $(ARGS)

@@ -6,6 +6,7 @@ from collections import UserDict
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 METHODS = (
@@ -121,3 +122,24 @@ UNKEPT: dict[str, Callable[[], object]] = {
 """What is none, or more of it than is kept."""
 
 ANYTHING = {**KEPT, **UNKEPT}
+
+
+def made(what: str) -> object:
+    """The value called so; `random:N` is one made of several, the same for the same N."""
+    kind, _, number = what.partition(":")
+    return _random(Random(int(number)), 3) if kind == "random" else ANYTHING[what]()
+
+
+def _random(chance: Random, levels: int) -> object:
+    if not levels or chance.random() < 0.4:
+        return ANYTHING[chance.choice(list(ANYTHING))]()
+    parts = [_random(chance, levels - 1) for _ in range(chance.randint(0, 4))]
+    kind = chance.choice([list, tuple, dict, set])
+    if kind is set:
+        return {id(part) for part in parts}
+    if kind is dict:
+        keys = [chance.choice(["a", "\udc80", 3, None, 1.5, "x" * 1000, (1,)]) for _ in parts]
+        given: object = dict(zip(keys, parts, strict=True))
+    else:
+        given = kind(parts)
+    return hostile(kind, given) if chance.random() < 0.3 else given

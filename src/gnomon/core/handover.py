@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import reprlib
 from typing import Any
 
 from .values import Json
@@ -28,6 +29,10 @@ _NO_CODE = re.compile(r"[^\w.:-]+")
 _LARGEST = 10**MOST_DIGITS
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _LARGEST_REAL = 10**300
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 3
+_BRIEF.maxdict = _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdeque = 30
+_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = MESSAGE_LIMIT
 
 
 class Unkept(ValueError):
@@ -130,6 +135,33 @@ def type_name(value: object) -> str:
     module, name = _MODULE(kind), _NAME(kind)
     where = "" if type(module) is not str or module == "builtins" else f"{module}."
     return words(where + str.__str__(name), CODE_LIMIT)
+
+
+def said_by(error: BaseException, limit: int = MESSAGE_LIMIT) -> str:
+    """What an exception says, as much of it as is kept: the one place where something of a value is called.
+
+    An exception that only holds a value does not write all of it down: that may take for ever.
+    """
+    try:
+        if not only_holds(error):
+            return words(str(error), limit) or words(repr(error), limit)
+        held = error.args
+        text = len(held) == 1 and issubclass(type(held[0]), str) and type(error).__str__ is BaseException.__str__
+        if text and str.__len__(held[0]):
+            return words(held[0], limit)
+        return words(_BRIEF.repr(held[0] if len(held) == 1 else held), limit) if held else f"{error_name(error)}()"
+    except BaseException:
+        return f"{error_name(error)} (its message can not be had)"
+
+
+def only_holds(error: BaseException) -> bool:
+    """Whether what it says is what it was made with, spelt out by Python."""
+    return type(error).__str__ in (BaseException.__str__, KeyError.__str__)
+
+
+def error_name(error: BaseException) -> str:
+    """The name of its class."""
+    return type_name(error).rpartition(".")[2]
 
 
 class _Room:

@@ -29,8 +29,10 @@ from gnomon.core.values import Json
 from .attempt import Key, log_limit
 from .files import AttemptFiles
 from .inline_call import CURRENT, Call, arguments, keep_logs, plain, run_loop
-from .pool.calling import awaits, exited, judged, raised
+from .pool.calling import awaits, exited, judged, printable, raised
 from .threads import DaemonThreads
+
+_LOG = logging.getLogger("gnomon.call")
 
 
 class InlineExecutor:
@@ -237,7 +239,7 @@ class InlineExecutor:
         told = exited(error) if isinstance(error, SystemExit) else raised(error)
         if told.error is not None:  # not so of gnomon.TaskFailed: all is said in it
             with contextlib.suppress(Exception):  # handlers of the application
-                logging.getLogger("gnomon.call").error("run %s failed", call.spec.run_id, exc_info=error)
+                _LOG.error("run %s failed", call.spec.run_id, exc_info=error if printable(error) else None)
         outcome = Outcome.SUCCEEDED if told.ok else Outcome.FAILED
         failure = Failure(told.code, told.message) if told.code else None
         self._end(call, outcome, failure, result=json.loads(told.result), code=told.exit)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, cast
 
-from gnomon.core.handover import Unkept, code_of, kept, type_name, words
+from gnomon.core.handover import Unkept, code_of, error_name, kept, said_by, words
 from gnomon.core.values import Json, JsonObject
 
 from .muffling import muffled
@@ -151,9 +151,4 @@ def outward(vault: Vault, error: Exception) -> TaskFailed:
     if isinstance(error, TaskFailed):
         code, message = (str(vault.strike(text)) for text in (code_of(error.task_code), words(error.message, _HEARD)))
         return TaskFailed(code, message, cast(Json, given(vault, error.result)))
-    code = type_name(error).rpartition(".")[2]
-    try:
-        text = words(str(error), _HEARD) or words(repr(error), _HEARD)
-    except Exception:
-        text = f"{code} (its message can not be had)"
-    return TaskFailed(code, str(vault.strike(text)))
+    return TaskFailed(error_name(error), str(vault.strike(said_by(error, _HEARD))))

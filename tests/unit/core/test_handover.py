@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.core.attempts import Ended, Event, Failure, Handle, Heartbeat, Outcome, Started
-from gnomon.core.handover import MESSAGE_LIMIT, Unkept, code_of, kept, parsed, real, type_name, whole, words
+from gnomon.core.handover import MESSAGE_LIMIT, Unkept, code_of, kept, parsed, real, said_by, type_name, whole, words
 from gnomon.core.reports import received
+from gnomon.executors.pool.calling import printable
 from tests.support import hostile
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -139,6 +140,30 @@ def test_nothing_of_a_code_or_a_message_is_called() -> None:
     assert code_of(hostile.Liar()) == code_of(hostile.Untold) == "failed"
     assert words(hostile.hostile(str, "x")) == "x"
     assert type_name(hostile.Untold()) == "tests.support.hostile.Untold"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("no"), "no"),
+        (ValueError(), "ValueError()"),
+        (ValueError("no", 3), "('no', 3)"),
+        (KeyError("key"), "'key'"),
+        (LookupError(["a", 1]), "['a', 1]"),
+        (OSError(2, "No such file"), "[Errno 2] No such file"),
+        (ValueError("x\udce9\0"), "x\\udce9\\x00"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_an_exception_says(error: BaseException, text: str) -> None:
+    assert said_by(error) == text
+
+
+@pytest.mark.parametrize("name", hostile.ANYTHING)
+def test_what_an_exception_holds_is_not_written_down_for_ever(name: str) -> None:
+    for error in (ValueError(hostile.ANYTHING[name]()), KeyError("a", hostile.ANYTHING[name]())):
+        assert len(said_by(error)) <= MESSAGE_LIMIT
+        printable(error)
 
 
 def test_messages_are_bounded_text() -> None:

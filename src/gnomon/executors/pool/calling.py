@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from gnomon.core.handover import Unkept, code_of, kept_text, type_name, words
+from gnomon.core.handover import Unkept, code_of, error_name, kept_text, only_holds, said_by, words
 from gnomon.core.reports import BAD_RESULT
 
 _STANDARD = sys.path[:]  # before callables' directories are added to it
+_CHAIN = 100
+_SHORT = (str, bytes, int, float, bool, type(None))
 _TRACEBACK_LIMIT = 64 * 1024
 
 
@@ -110,7 +112,7 @@ def exited(stop: SystemExit) -> Outcome:
     if said is None:
         return Outcome(True, 0)
     if not issubclass(type(said), int):
-        return Outcome(False, 1, "SystemExit", text_of(stop), error=stop)
+        return Outcome(False, 1, "SystemExit", said_by(stop), error=stop)
     code = int.__and__(said, 0xFF)
     text = f"the callable ended with exit code {code}"
     return Outcome(True, 0) if code == 0 else Outcome(False, code, "SystemExit", text)
@@ -128,7 +130,7 @@ def judged(value: Any) -> Outcome:
 
 def raised(error: BaseException) -> Outcome:
     """A call that has raised this. Nothing of the exception may raise again."""
-    code, message = code_of(_name_of(error)), text_of(error)
+    code, message = code_of(error_name(error)), said_by(error)
     try:
         told = error.task_code  # type: ignore[attr-defined]  # gnomon.tasks.performing.TaskFailed: all is said in it
         given = getattr(error, "result", None)
@@ -146,14 +148,6 @@ def awaits(value: Any) -> bool:
         return type(value) is types.CoroutineType or hasattr(type(value), "__await__")
     except BaseException:
         return False
-
-
-def text_of(error: BaseException) -> str:
-    """What an exception says, as much of it as is kept."""
-    try:
-        return words(str(error)) or words(repr(error))
-    except BaseException:
-        return f"{_name_of(error)} (its message can not be had)"
 
 
 def resolve(reference: str) -> Callable[..., Any]:
@@ -213,8 +207,16 @@ def _near(name: str, known: list[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _name_of(error: BaseException) -> str:
-    return type_name(error).rpartition(".")[2]
+def printable(error: BaseException) -> bool:
+    """Whether the interpreter may spell it out: some hold a value that has no end."""
+    for _ in range(_CHAIN):
+        if only_holds(error) and not all(type(held) in _SHORT for held in error.args):
+            return False
+        before = error.__cause__ or error.__context__
+        if before is None:
+            return True
+        error = before
+    return False
 
 
 def traceback_of(error: BaseException) -> str:
@@ -225,5 +227,5 @@ def traceback_of(error: BaseException) -> str:
             trace = trace.tb_next
         text = "".join(ours("traceback").format_exception(type(error), error, trace))
     except BaseException:
-        return f"{_name_of(error)} (its traceback can not be had)\n"
+        return f"{error_name(error)} (its traceback can not be had)\n"
     return text if len(text) <= _TRACEBACK_LIMIT else f"{text[:_TRACEBACK_LIMIT]}\n[… cut …]\n"

@@ -18,11 +18,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from gnomon.core.handover import words
+from gnomon.core.handover import said_by, words
 from gnomon.system.clock import SystemClock
 from gnomon.system.plainfiles import read_plain, remove
 
-from .calling import Awaiter, CallableNotFound, Outcome, Stopped, call, raised, resolve, text_of, traceback_of
+from .calling import Awaiter, CallableNotFound, Outcome, Stopped, call, raised, resolve, traceback_of
 from .capture import HIGH, Spool
 from .hygiene import Hygiene, rss_bytes
 from .ledger import Journal, identify
@@ -211,7 +211,7 @@ class Child:
                     self._set_up_logging()
             return call(function, order.args, order.kwargs, self._awaiter)
         except CallableNotFound as error:
-            return Outcome(False, None, "callable_not_found", text_of(error), error=error.__cause__)
+            return Outcome(False, None, "callable_not_found", said_by(error), error=error.__cause__)
         except BaseException as error:
             outcome = raised(error)
             outcome.message = words(f"raised while its module was imported: {outcome.message}")

@@ -21,8 +21,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from gnomon.core.handover import said_by
 from gnomon.executors.files import Reason, read_intent
-from gnomon.executors.pool.calling import CallableNotFound, Outcome, judged, raised, resolve, text_of
+from gnomon.executors.pool.calling import CallableNotFound, Outcome, judged, raised, resolve
 from gnomon.executors.pool.capture import HIGH
 from gnomon.executors.pool.child import prepare, read_order
 from gnomon.executors.pool.hygiene import rss_bytes
@@ -244,7 +245,7 @@ class Child:
             )
             return judged(value)
         except CallableNotFound as error:
-            return Outcome(False, None, "callable_not_found", text_of(error))
+            return Outcome(False, None, "callable_not_found", said_by(error))
         except BaseException as error:
             return raised(error)
 
