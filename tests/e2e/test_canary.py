@@ -11,6 +11,7 @@ import subprocess
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -261,7 +262,8 @@ def test_the_canary_is_found_nowhere(place: Place, echo: str, monkeypatch: pytes
     found += [f"file {path}: {hit}" for path, data in files_below(place.root) for hit in hits(data)]
     place.kill(process, 15)
     found += [f"file after the end {path}: {hit}" for path, data in files_below(place.root) for hit in hits(data)]
-    dump = "\n".join(sqlite3.connect(place.db).iterdump()).encode()
+    with closing(sqlite3.connect(place.db)) as db:
+        dump = "\n".join(db.iterdump()).encode()
     found += [f"database: {hit}" for hit in hits(dump)]
     assert not found, "\n".join(found)
     assert b"env:CANARY" in dump, "the reference is kept"

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def test_nothing_half_done_is_left_by_a_timeout_or_by_a_kill(place: Site) -> Non
     server = postgres()
     server.rows("drop table if exists half; create table half (n int)")
     file = place.root / "half.db"
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("create table half (n int)")
     connection.close()
     slow = f"insert into half {SLOW}"
@@ -139,7 +139,7 @@ def test_results_go_downstream_and_no_secret_is_kept(place: Site) -> None:
     assert runs["second"]["result"]["rows"] == [{"top": 2}]
     assert runs["wrong"]["error"]["code"] == "access_denied"
     assert "canary-wrong-77" not in runs["wrong"]["error"]["message"]
-    with sqlite3.connect(place.root / "copy.db") as connection:
+    with closing(sqlite3.connect(place.root / "copy.db")) as connection, connection:
         assert connection.execute("select distinct name from copy").fetchall() == [("'; drop table copy; --",)]
     connection.close()
     kept = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ class MemoryStore:
         self._writing = False
         self._closed = False
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=256)
+        weakref.finalize(self, self._db.close)  # nobody need close what is gone with the store
         create(self._db)
         self._writer = Writer(lambda: self._db, contextlib.nullcontext, clock, PLACE, on_commit, reopens=False)
         forking.watch(self)

@@ -7,6 +7,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def test_the_nearest_name_is_offered(gnomon: Gnomon) -> None:
 
 @pytest.mark.usefixtures("parts")
 def test_a_newer_schema_is_left_alone(gnomon: Gnomon, place: Path) -> None:
-    with sqlite3.connect(place / "g.db") as db:
+    with closing(sqlite3.connect(place / "g.db")) as db, db:
         db.execute("UPDATE alembic_version SET version_num = '9999'")
     db.close()
     for words in (["jobs", "list"], ["db", "upgrade"], ["runs", "show", "x"], ["serve", "--jobs-dir", "."]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
     node.step()
     path = tmp_path / "gnomon.db"
     open_store(path, SystemClock()).close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         source = d.store._store._db  # type: ignore[attr-defined,unused-ignore]
         for table in ("jobs", "job_definitions", "schedules", "runs", "attempts", "nodes", "leader"):
             rows = source.execute(f"SELECT * FROM {table}").fetchall()
@@ -37,7 +38,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def wrong(settings: Settings, *statements: str) -> dict[str, int]:
-    with sqlite3.connect(settings.db.removeprefix("sqlite:///")) as db:
+    with closing(sqlite3.connect(settings.db.removeprefix("sqlite:///"))) as db, db:
         for statement in statements:
             db.execute(statement)
     return {finding.name: finding.count for finding in check_database(settings) if not finding.ok}
@@ -54,7 +55,7 @@ def test_a_database_that_only_gnomon_wrote_is_good(settings: Settings) -> None:
 
 
 def test_work_of_dead_schedulers_is_wrong_only_if_another_one_leaves_it_lying(settings: Settings) -> None:
-    with sqlite3.connect(settings.db.removeprefix("sqlite:///")) as db:
+    with closing(sqlite3.connect(settings.db.removeprefix("sqlite:///"))) as db, db:
         (row,) = db.execute("SELECT * FROM nodes").fetchall()
         db.execute(f"INSERT INTO nodes VALUES ({','.join('?' * len(row))})", ("n2", *row[1:]))
     assert wrong(settings, "UPDATE nodes SET lease_until = 1 WHERE node_id = 'n1'") == {"orphans": 1}

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ MANY = (
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
     path = tmp_path / "shop.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("create table orders (id integer primary key, item text not null, price real)")
         connection.executemany("insert into orders values (?, ?, ?)", [(1, "pen", 1.5), (2, "ink", None)])
     connection.close()
@@ -270,7 +271,7 @@ def test_from_one_database_into_another(db: Path, tmp_path: Path) -> None:
 
 def test_saving_is_all_or_nothing(db: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
-    with sqlite3.connect(other) as connection:
+    with closing(sqlite3.connect(other)) as connection, connection:
         connection.execute("create table t (i integer check (i < 1200), t text)")
         connection.execute("insert into t values (7, 'old')")
     connection.close()
