@@ -32,9 +32,12 @@ def connect(path: str, *, timeout_s: float, read_only: bool = False, cache_kib: 
     db = sqlite3.connect(
         where, timeout=timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256, uri=True
     )
-    db.execute("PRAGMA synchronous=FULL")
-    db.execute(f"PRAGMA cache_size=-{cache_kib}")
-    db.execute("PRAGMA temp_store=MEMORY")
+    try:
+        for setting in ("synchronous=FULL", f"cache_size=-{cache_kib}", "temp_store=MEMORY"):
+            db.execute(f"PRAGMA {setting}")
+    except sqlite3.Error:  # no database
+        db.close()
+        raise
     return db
 
 
