@@ -12,7 +12,7 @@ from gnomon.system.clock import SystemClock
 
 
 def test_one_that_is_gone_has_closed_its_connection() -> None:
-    """From 3.13 on Python warns of a connection that is left to the collector: users of the testing room would see it."""
+    """From 3.13 on Python warns of one that is left to the collector: users of the testing room would see it."""
     store = MemoryStore(SystemClock())
     connection = store._db
     del store
