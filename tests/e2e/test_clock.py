@@ -115,3 +115,14 @@ def test_timeouts_and_retries_do_not_mind_a_clock_that_is_set(site: SetClock, by
     until(lambda: lines(site, "again") >= 3, "and over a restart", 40)
     (state,) = site.rows("select state from runs where job_id = 'long'")[-1]
     assert state == "running"
+
+
+@pytest.mark.parametrize("ahead_s", [0, -HOUR, -400 * DAY, HOUR])
+def test_start_up_jobs_of_files_whose_time_lies_ahead_run(site: SetClock, ahead_s: float) -> None:
+    """At the first start: the clock behind the files', or the files written a moment ago."""
+    site.ahead(ahead_s)
+    tick(site, "boot", "@reboot")
+    tick(site, "often")
+    site.serve()
+    until(lambda: lines(site, "often") >= 2, "its files count")
+    assert lines(site, "boot") == 1

@@ -24,7 +24,7 @@ from gnomon.engine.loop import Loop
 from gnomon.engine.node import Node
 from gnomon.jobfiles.directory import DirectoryWatcher
 from gnomon.operations.context import Desk
-from gnomon.operations.files import FileDesk, owned_paths
+from gnomon.operations.files import FileDesk, owned_paths, unwatched, watched_by_nobody
 from gnomon.operations.nodes import join_nodes
 from gnomon.operations.runs import cancel_run
 from gnomon.operations.settings import database_file, state_directory
@@ -76,6 +76,8 @@ class Running:
             self._threads.append(threading.Thread(target=self._guarded, args=(self._watch,), name="gnomon-files"))
         else:
             self.node.startup_pending = True
+            if lost := watched_by_nobody(unwatched(self.desk)):
+                logger.warning("%s", lost)
         for thread in self._threads:
             thread.daemon = self.daemon
             thread.start()
@@ -120,7 +122,7 @@ class Running:
     def _watch(self) -> None:
         """Look at the job files until stopped. A failure costs one look: the next one finds the same changes."""
         assert self.files is not None
-        looks, started_up, failing = 0, False, False
+        looks, started_up, failing, known = 0, False, False, False
         while not self._stop.is_set():
             leading = self.node.elector.leading
             try:
@@ -132,7 +134,9 @@ class Running:
                     logger.error("looking at the job files failed, trying again: %s", error)
                 failing = True
             looks += 1
-            if not started_up and (applied or looks > _LOOKS_BEFORE_START_UP):
+            known = known or applied
+            read = known and not self.files.watcher.settling
+            if not started_up and (read or looks > _LOOKS_BEFORE_START_UP):
                 self.node.startup_pending = started_up = True  # now its start-up jobs are known
                 self.loop.wake()
             elif applied:

@@ -35,6 +35,7 @@ def list_(
     cursor: shared.Cursor = None,
 ) -> None:
     """Jobs, with their next fire."""
+    from gnomon.operations.files import unwatched, watched_by_nobody
     from gnomon.operations.jobs import list_jobs
 
     with session.listing() as desk:
@@ -42,6 +43,9 @@ def list_(
             session, desk, type_, label, due_from, due_until, paused=paused, retired=retired, query=query
         )
         page = list_jobs(desk, where, limit, cursor)
+        lost = "" if session.server is not None or session.missing else watched_by_nobody(unwatched(desk))
+    if lost:
+        session.tell(lost)
     if nothing_yet(session):
         return
     if print_page(page, session.json):

@@ -6,7 +6,7 @@ which only the bad entries are left out. Decisions do not depend on the order in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -73,6 +73,12 @@ class _Gone:
 
     def __contains__(self, path: str) -> bool:
         return path not in self.held and (path in self.removed or (self.root is not None and inside(self.root, path)))
+
+
+def _perhaps(job_id: str, path: str) -> Problem:
+    message = f"job {shown(job_id)} is in this list no more, unless one of its entries without an id is it: it fires on"
+    hint = "give every entry its id; then jobs that are not there are retired"
+    return Problem("perhaps_removed", message, "", hint, path)
 
 
 class _Planner:
@@ -271,6 +277,8 @@ class _Planner:
         pools: dict[str, int] = {}
         for path in sorted(self._chosen):
             self._merge(pools, self._chosen[path].pools, path, "pool")
+        for job_id, path in self._perhaps_removed(wanted):
+            self._warnings.setdefault(path, []).append(_perhaps(job_id, path))
         for path, items in self._use_warnings.items():
             self._warnings.setdefault(path, []).extend(items)
         return FilePlan(
@@ -283,6 +291,16 @@ class _Planner:
             configurations=tuple((name, *found) for name, found in sorted(self._configurations.items())),
             dropped=tuple(self._dropped()),
         )
+
+    def _perhaps_removed(self, wanted: Mapping[str, tuple[Job, str]]) -> Iterator[tuple[str, str]]:
+        """Jobs that stay only because an entry of their bare list has no id: it may be theirs, or they were removed."""
+        for job_id in self._staying(wanted):
+            source = self._active[job_id].source
+            path = source.path if source.kind is SourceKind.FILE else None
+            version = None if path is None else self._chosen.get(path)
+            known = path is not None and (path, job_id) in self._left_out
+            if path is not None and version is not None and not known and job_id not in version.skipped:
+                yield job_id, path
 
     def _merge(self, into: dict[str, T], items: Mapping[str, T], path: str, what: str) -> None:
         """Add what one file declares; the first file (by path) that names a thing wins."""

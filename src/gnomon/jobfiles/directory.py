@@ -13,7 +13,7 @@ from gnomon.core.tasks import TaskTypes
 
 from .looking import look, read_file
 from .parsing import ParsedFile, parse_bytes
-from .snapshot import SETTLE_S, Seen, Snapshot, Stamp, guard, lost_files, settle
+from .snapshot import REFILL_S, SETTLE_S, Seen, Snapshot, Stamp, guard, lost_files, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class DirectoryWatcher:
         self._held: set[str] = set()
         self._lost: set[str] = set()
         self._lost_since = 0.0
+        self._refilled: tuple[Mapping[str, Stamp], float] = ({}, 0.0)
         self._device: int | None = None
         self._confirmed = False
         self._pending = False
@@ -118,6 +119,16 @@ class DirectoryWatcher:
         return bool(self._lost)
 
     @property
+    def settling(self) -> bool:
+        """Something was seen that does not count yet: a file that may still be written, a loss that may pass."""
+        return self._pending
+
+    @property
+    def outside(self) -> frozenset[str]:
+        """Files that own jobs, lie elsewhere and are there: nobody watches them."""
+        return frozenset(path for path in self._outside if os.path.lexists(path))
+
+    @property
     def held(self) -> frozenset[str]:
         """Missing files whose jobs are not retired (the guard), although other files may take them over."""
         return frozenset(self._held)
@@ -125,8 +136,7 @@ class DirectoryWatcher:
     @property
     def broken(self) -> frozenset[str]:
         """Files that are there and have no usable version: what they own stays theirs."""
-        outside = {path for path in self._outside if os.path.lexists(path)}
-        return frozenset(outside | (self._known - self._held - self.good.keys()))
+        return frozenset(self.outside | (self._known - self._held - self.good.keys()))
 
     def _take(
         self, path: str, stamp: Stamp, loaded: dict[str, ParsedFile], failed: dict[str, tuple[Problem, ...]]
@@ -167,6 +177,10 @@ class DirectoryWatcher:
         lost = set(self._known) if now.fault is not None else lost_files(self._known, now)
         reason = guard(self.root, lost, now, self._device)
         self._held = (self._held | lost if reason else self._held) & lost
+        if reason is not None or not self._held:
+            self._refilled = {}, monotonic
+        elif self._filled(now, monotonic):
+            self._held = set()
         confirmed, self._confirmed = self._confirmed, False
         if confirmed and lost and (reason is None or reason.code != "world_writable"):
             self._held, reason = set(), None if now.fault is None else reason
@@ -182,6 +196,12 @@ class DirectoryWatcher:
             self._pending = True
             return ()
         return self._drop(ripe)
+
+    def _filled(self, now: Snapshot, monotonic: float) -> bool:
+        """Whether a directory that was empty has files again, and nothing has changed in it for a while."""
+        if now.files != self._refilled[0]:
+            self._refilled = now.files, monotonic
+        return bool(now.files) and monotonic - self._refilled[1] >= REFILL_S
 
     def _drop(self, lost: set[str]) -> tuple[str, ...]:
         for path in lost:

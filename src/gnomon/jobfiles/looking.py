@@ -150,7 +150,7 @@ def _said(error: OSError) -> str:
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, status.st_ctime_ns)
 
 
 def read_file(path: str, expected: Stamp | None = None) -> bytes | Problem | None:

@@ -11,16 +11,19 @@ from .reading import READERS
 
 SETTLE_S = 0.3
 """A file counts after so many seconds of unchanged size and modification time; a lost file after as many."""
+REFILL_S = 10.0
+"""A directory that was empty or away, and has files again, is believed after so many seconds without a change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What tells that a file changed."""
+    """What tells that a file changed. `ctime_ns`: also where somebody set size and time back; nobody sets that."""
 
     size: int
     mtime_ns: int
     inode: int
     device: int
+    ctime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from gnomon.core.values import JsonObject, rfc3339
 from gnomon.engine.standing import REMEDY, astray, said
 
 from .context import Desk
-from .files import GUARD
+from .files import GUARD, unwatched, watched_by_nobody
 from .nodes import list_nodes
 from .settings import SERVICE_LINK, Settings, database_file
 from .telling import undelivered
@@ -104,6 +104,9 @@ def database_findings(
             yield from _scheduler_findings(desk)
             yield from _guard_findings(desk)
             yield from _watched_findings(desk, settings.jobs_dir)
+            lost = watched_by_nobody(unwatched(desk))
+            if lost:
+                yield Finding("unwatched files", Level.WARN, lost)
     except GnomonError as error:
         yield from_error("database", error)
         if found is not None and found != head:

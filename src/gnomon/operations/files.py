@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gnomon.core.configurations import ConfigurationRecord
@@ -12,7 +13,7 @@ from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import AuditRecord, FileRecord, JobFilter, JobRecord, Page, Source, SourceKind
 from gnomon.core.values import JsonObject, rfc3339
 from gnomon.jobfiles.applying import FilePlan, plan_files
-from gnomon.jobfiles.directory import DirectoryWatcher
+from gnomon.jobfiles.directory import DirectoryWatcher, inside
 from gnomon.jobfiles.parsing import ParsedFile
 
 from .configurations import put
@@ -20,12 +21,15 @@ from .context import Desk
 from .definitions import retire, upsert
 from .doubts import doubts, unknown_channels
 from .elsewhere import anywhere
+from .nodes import living_in
 from .said import content_said, job_change, job_said
 from .views import problem_view
 
 logger = logging.getLogger("gnomon")
 CONFIRM = "files.confirm_empty"
 GUARD = "files.guard"
+WATCH = "files.watch"
+"""Which node watches which place, as JSON."""
 FILES = "files"
 """Who changed what a job file changed."""
 
@@ -61,6 +65,8 @@ class FileDesk:
         before, self.in_effect = self.in_effect, None  # if it cannot be written, all is applied again
         plan = self.desk.store.write(lambda tx: self._apply(tx, changes.removed, before))
         self.in_effect = plan.in_effect
+        if before is None and watched_by_nobody(self.watcher.outside):
+            logger.warning("%s", watched_by_nobody(self.watcher.outside))
         self._tell(plan)
         return True
 
@@ -91,6 +97,8 @@ class FileDesk:
             said = job_said(active[job_id], self.desk.kinds)
             made.append(AuditRecord(now, FILES, "job.remove", job_id, said))
         tx.add_audit(made)
+        if before is None:
+            tx.put_setting(WATCH, json.dumps({"node": self.desk.engine.node_id, "root": watched.root}))
         tx.put_pools(plan.pools, "files")
         known = set(watched.good) | set(watched.failed)
         tx.delete_files([f.path for f in tx.files() if f.path not in known])
@@ -182,6 +190,29 @@ def stored_configurations(reader: Reader) -> dict[str, ConfigurationRecord]:
 def owned_paths(reader: Reader) -> set[str]:
     """Paths of files that own jobs."""
     return {r.source.path for r in active_jobs(reader).values() if r.source.path is not None}
+
+
+def unwatched(desk: Desk) -> list[str]:
+    """Files that own jobs and that no scheduler watches, although one fires them."""
+
+    def ask(reader: Reader) -> list[str]:
+        alive = {node.node_id for node in living_in(desk, reader)}
+        kept = json.loads(reader.setting(WATCH) or "{}")
+        root = kept.get("root") if kept.get("node") in alive else None
+        return sorted(p for p in owned_paths(reader) if root is None or not inside(root, p)) if alive else []
+
+    return desk.store.read(ask)
+
+
+def watched_by_nobody(paths: Collection[str]) -> str:
+    """What to tell people of such files; "" if there are none."""
+    if not paths:
+        return ""
+    shown = ", ".join(sorted(paths)[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return (
+        f"the jobs of {shown} fire on as they are, although no scheduler watches that: watch it (--jobs-dir), "
+        "or remove it, or the jobs (`gnomon jobs delete`)"
+    )
 
 
 @anywhere

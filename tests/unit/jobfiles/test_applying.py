@@ -202,6 +202,21 @@ def test_the_bad_entries_of_a_bare_list_keep_their_jobs_and_the_others_apply() -
     assert set(store.owners()) == {"x", "y"}
 
 
+def test_a_job_that_goes_on_only_because_an_entry_has_no_id_is_named() -> None:
+    store = Store().write(a="- {id: x, task: [date]}\n- {id: y, task: [date]}\n- {id: z, task: [date]}")
+    store.plan()
+    store.write(a="- {id: x, task: [date]}\n- {task: [date]}")
+    plan = store.plan()
+    assert plan.retire == (), "one of them may be the entry without an id"
+    told = plan.warnings["/jobs/a.yaml"]
+    assert [problem.code for problem in told] == ["perhaps_removed"] * 2
+    assert "'y'" in told[0].message
+    assert "'z'" in told[1].message
+    store.write(a="- {id: x, task: [date]}\n- {id: y, task: [date]}")
+    plan = store.plan()
+    assert (plan.retire, plan.warnings) == (("z",), {})
+
+
 def test_only_the_entry_of_a_bare_list_that_another_file_has_is_left_out() -> None:
     store = Store().write(a=file("x"), b="- {id: x, task: [date]}\n- {id: y, task: [date], depends_on: [x]}")
     plan = store.plan()

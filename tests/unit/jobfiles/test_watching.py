@@ -150,7 +150,87 @@ def test_a_directory_emptied_at_once_removes_nothing_until_confirmed(hands: Hand
     assert hands.watcher.guard is None
 
 
-def test_what_the_guard_holds_is_released_when_it_comes_back_only(hands: Hands) -> None:
+def test_an_edit_that_keeps_size_and_time_is_seen(hands: Hands) -> None:
+    path = hands.write("a.yaml", GOOD.format("a"))
+    hands.look()
+    before = os.stat(path)
+    with open(path, "r+") as file:
+        file.write(GOOD.format("b"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (os.stat(path).st_size, os.stat(path).st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert [job.job_id for job in hands.look().loaded[path].jobs] == ["b"]
+
+
+@pytest.mark.parametrize("how", ["rename over", "hard link", "symbolic link", "older file"])
+def test_however_a_file_is_replaced_it_is_seen(hands: Hands, tmp_path: Path, how: str) -> None:
+    path = Path(hands.write("a.yaml", GOOD.format("a"), age=100))
+    hands.look()
+    other = tmp_path / "other.yaml"
+    other.write_text(GOOD.format("b"))
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    if how == "rename over":
+        other.rename(path)
+    elif how == "older file":
+        os.utime(other, (1, 1))
+        other.rename(path)
+    else:
+        path.unlink()
+        (path.hardlink_to if how == "hard link" else path.symlink_to)(other)
+    assert [job.job_id for job in hands.look().loaded[str(path)].jobs] == ["b"]
+
+
+def test_a_link_that_is_swapped_is_seen(hands: Hands, tmp_path: Path) -> None:
+    """As Kubernetes mounts a ConfigMap: files link to ..data, and that to a directory that is replaced."""
+    for name in "ab":
+        (hands.root / f"..{name}").mkdir()
+        (hands.root / f"..{name}" / "jobs.yaml").write_text(GOOD.format(name))
+        os.utime(hands.root / f"..{name}" / "jobs.yaml", (1e9, 1e9))
+    (hands.root / "..data").symlink_to("..a")
+    path = hands.root / "jobs.yaml"
+    path.symlink_to("..data/jobs.yaml")
+    hands.look()
+    (hands.root / "..data_tmp").symlink_to("..b")
+    (hands.root / "..data_tmp").rename(hands.root / "..data")
+    assert [job.job_id for job in hands.look().loaded[str(path)].jobs] == ["b"]
+
+
+def test_a_directory_that_was_empty_and_has_fewer_files_is_believed_after_a_while(hands: Hands) -> None:
+    paths = [hands.write(f"{name}.yaml", GOOD.format(name)) for name in "abc"]
+    hands.look()
+    for path in paths:
+        os.unlink(path)
+    hands.look()
+    hands.write("a.yaml", GOOD.format("a"))
+    for _ in range(3):
+        assert hands.look(4).removed == ()
+        hands.write("d.yaml", GOOD.format("d") + "# " * int(hands.now % 1000))  # it is still being filled
+    changes = hands.look(9)
+    assert (changes.removed, changes.guard is not None) == ((), True)
+    removed = {path for _ in range(4) for path in hands.look(2).removed}
+    assert removed == set(paths[1:])
+    assert hands.watcher.guard is None
+
+
+def test_a_directory_that_comes_and_goes_is_watched_anew_each_time(hands: Hands, tmp_path: Path) -> None:
+    paths = [hands.write(f"{name}.yaml", GOOD.format(name)) for name in "abc"]
+    hands.look()
+    away = tmp_path / "away"
+    for path in paths[1:]:
+        os.rename(path, f"{path}.off")
+    os.rename(paths[0], f"{paths[0]}.off")
+    hands.look()
+    os.rename(f"{paths[0]}.off", paths[0])
+    assert hands.look(5).removed == ()
+    hands.root.rename(away)
+    hands.root.mkdir(mode=0o755)
+    assert hands.look(60).removed == ()
+    hands.root.rmdir()
+    away.rename(hands.root)
+    assert hands.look(5).removed == ()
+    assert {path for _ in range(8) for path in hands.look(2).removed} == set(paths[1:])
+
+
+def test_what_the_guard_holds_is_released_when_it_comes_back(hands: Hands) -> None:
     paths = [hands.write(f"{name}.yaml", GOOD.format(name)) for name in "abc"]
     hands.look()
     for path in paths:
