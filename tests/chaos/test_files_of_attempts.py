@@ -15,6 +15,7 @@ from gnomon.core.values import Json
 from gnomon.executors import CommandExecutor, Logs, adopter
 from gnomon.executors.files import AttemptFiles
 from gnomon.executors.pool import PoolExecutor
+from gnomon.executors.shared import SharedExecutor
 from gnomon.system.clock import SystemClock
 from gnomon.testing.executors import Recorder, command
 from tests.support.things import THINGS, clear, put, with_environment
@@ -249,3 +250,66 @@ def test_calls_are_stopped(calls: Calls) -> None:
         calls.pool.cancel(run, 1)
     ends = calls.check([f"{suffix}: {thing}" for suffix, thing in CALLS[::6]])
     assert {end.outcome for run, end in ends.items() if "innocent" not in run} == {Outcome.CANCELLED}
+
+
+SHARED = """
+import asyncio, os
+from gnomon.tasks.performing import Work
+
+async def spoil(work: Work):
+    given = work.arguments
+    if given["suffix"] in ("log", "intent", "args"):
+        place = given["base"]
+    else:
+        names = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+        names = [name for name in names if name.removesuffix(" (deleted)").endswith((".journal", ".journal2"))]
+        place = names[0].rpartition(".")[0]
+    env = {**os.environ, "B": f"{place}.{given['suffix']}"}
+    null = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec("sh", "-c", given["script"], env=env, stdin=null, stdout=null)
+    await process.wait()
+    work.log("said")
+    if given["ready"]:
+        open(given["ready"], "w").close()
+        await asyncio.Event().wait()
+    return 1
+
+async def innocent(work: Work):
+    return "well"
+"""
+TOGETHER = list(itertools.product(("log", "intent", "journal", "journal2", "id"), THINGS))
+
+
+def test_those_in_one_worker(tmp_path: Path) -> None:
+    """What an async task puts in the place of its own files, and of the worker's that it shares; some are cancelled."""
+    (tmp_path / "spoilers.py").write_text(SHARED)
+    state = tmp_path / "state"
+    files, sink = AttemptFiles(state), Ends()
+    executor = SharedExecutor(state, "node", clock=SystemClock(), path=(str(tmp_path),), size=200)
+    executor.open(sink)
+
+    def start(run: str, name: str, **more: Json) -> None:
+        task: dict[str, Json] = {"callable": f"spoilers:{name}", "arguments": more}
+        executor.start([AttemptSpec(run, 1, 1, "job", "async", task, {}, kill_grace_s=10.0)])
+
+    try:
+        runs, stopped = [], {}
+        for number, (suffix, thing) in enumerate(TOGETHER):
+            run = f"{suffix}: {thing}"
+            ready = str(tmp_path / f"ready{number}") if number % 3 == 0 else ""
+            start(run, "spoil", script=put(thing, "$B"), suffix=suffix, base=files.base(run, 1), ready=ready)
+            runs.append(run)
+            if ready:
+                stopped[run] = Path(ready)
+        for run in (innocent := [f"innocent {number}" for number in range(20)]):
+            start(run, "innocent")
+        for run, path in stopped.items():
+            sink.recorder.until(path.exists)
+            executor.cancel(run, 1)
+        ends = sink.all_of(runs + innocent)
+        assert [ends[run] for run in innocent if ends[run].result != "well"] == []
+        wanted = {run: Outcome.CANCELLED if run in stopped else Outcome.SUCCEEDED for run in runs}
+        assert {run: ends[run] for run in runs if ends[run].outcome is not wanted[run]} == {}
+    finally:
+        executor.detach()
+        clear(tmp_path)

@@ -30,8 +30,8 @@ MOST = 60
 
 def play(place: Path, kind: str, why: str, node: str, calls: int) -> int:
     order = [sys.executable, "-m", "tests.support.stopping", str(place), kind, why, node, str(calls)]
-    done = subprocess.run(order, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stderr == ""
+    done = subprocess.run(order, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
     return done.returncode
 
 
@@ -43,7 +43,7 @@ def once(root: Path, kind: str, why: str, calls: int) -> tuple[bool, str]:
         killed = play(place, kind, why, "one", calls) == -signal.SIGKILL
         if killed:
             assert play(place, kind, why, "two", 0) == 0
-        until(lambda: not with_environment(str(place)), f"{kind}, {why}, {calls}: all of it to be gone")
+        until(lambda: not with_environment(str(place)), f"{kind}, {why}, {calls}: all of it to be gone", 90)
         told = [json.loads(line) for line in (place / "journal").read_text().splitlines()]
         outcomes = {one["outcome"] for one in told if one["kind"] == "ended"}
         wanted = {"timed_out" if why == "timeout" else "cancelled"}

@@ -27,6 +27,7 @@ SEEN_AT = {
     "double_claim": 72,
     "doubt_forgotten": 41,
     "edit_without_settling": 34,
+    "intents_ignored": 14,
     "lost_is_success": 72,
     "max_active_ignored": 59,
     "max_age_ignored": 47,

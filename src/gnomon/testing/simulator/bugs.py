@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from gnomon.core import lifecycle, planning
-from gnomon.core.attempts import Ended, Outcome
+from gnomon.core.attempts import Adoption, Ended, Outcome
 from gnomon.core.deliveries import Delivery, Report
 from gnomon.core.flows import Judgement, Verdict
 from gnomon.core.model import CatchUp, CatchUpMode
@@ -20,6 +20,8 @@ from gnomon.engine import alerting, dispatcher, notifier, planner, progress
 from gnomon.engine.performer import Performer
 from gnomon.engine.reaper import Reaper
 from gnomon.operations import definitions
+
+from .world import SimExecutor
 
 T = TypeVar("T")
 
@@ -247,6 +249,19 @@ def _never_again(real: Any) -> Any:
     return after
 
 
+def _intents_ignored(real: Any) -> Any:
+    """A successor that does not look whether its predecessor was stopping what it adopts."""
+
+    def adopt(executor: SimExecutor, orphans: Sequence[Adoption]) -> None:
+        for orphan in orphans:
+            process = executor.world.processes.get((orphan.spec.run_id, orphan.spec.number))
+            if process is not None:
+                process.stopping = None
+        real(executor, orphans)
+
+    return adopt
+
+
 @dataclass(frozen=True, slots=True)
 class Bug:
     """A guard taken out: of the store, or of a function of the scheduler."""
@@ -281,5 +296,6 @@ BUGS: Mapping[str, Bug] = {
     "alerts_each_time": Bug(patch=_swapped(alerting, "judge", _always_urgent)),
     "alerts_unordered": Bug(_through(_Unordered)),
     "alerts_lost": Bug(patch=_swapped(notifier, "after_try", _never_again)),
+    "intents_ignored": Bug(patch=_swapped(SimExecutor, "adopt", _intents_ignored)),
     "doubt_forgotten": Bug(patch=_swapped(Performer, "missing", lambda real: lambda *_: [])),
 }

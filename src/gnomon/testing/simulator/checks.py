@@ -221,6 +221,9 @@ class Checks:
         if key in self.closed:
             _demand(self.closed[key] == attempt, f"I4: attempt {key} was closed a second time")
             return
+        why = self.world.stopped.get(key)
+        meant = why is None or attempt.outcome.value in (why, Outcome.LOST.value)
+        _demand(meant, f"attempt {key} was stopped ({why}), and says {attempt.outcome}")
         self.closed[key] = attempt
         tokens = {r.token for r in reports if (r.run_id, r.number) == key}
         _demand(not tokens or attempt.token in tokens, f"I4: attempt {key} was closed by an old token")

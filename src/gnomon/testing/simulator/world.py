@@ -31,11 +31,12 @@ class Process:
 
 @dataclass(slots=True)
 class World:
-    """All processes, alive or not, and how often each attempt began."""
+    """All processes, alive or not, how often each attempt began, and why it was stopped, whoever remembers that."""
 
     clock: Clock
     processes: dict[Key, Process] = field(default_factory=dict)
     begun: dict[Key, int] = field(default_factory=dict)
+    stopped: dict[Key, str] = field(default_factory=dict)
     watchers: list[SimExecutor] = field(default_factory=list)
 
     def spawn(self, spec: AttemptSpec) -> bool:
@@ -59,8 +60,14 @@ class World:
 
     def time_out(self, key: Key) -> None:
         """It took too long and was stopped."""
-        self.processes[key].stopping = self.processes[key].stopping or "timed_out"
+        self.stop(key, "timed_out")
         self.finish(key, -9)
+
+    def stop(self, key: Key, why: str) -> None:
+        """Somebody wrote down that it is to end, and why; the first word stands."""
+        process = self.processes[key]
+        process.stopping = process.stopping or why
+        self.stopped.setdefault(key, why)
 
     def vanish(self, key: Key) -> None:
         """The process is gone without a trace (killed with its supervisor, or by a reboot)."""
@@ -125,7 +132,7 @@ class SimExecutor:
     def cancel(self, run_id: str, number: int) -> None:
         process = self.world.processes.get((run_id, number))
         if process is not None and process.alive:
-            process.stopping = "cancelled"
+            self.world.stop((run_id, number), "cancelled")
 
     def forget(self, run_id: str, number: int) -> None:
         self.tokens.pop((run_id, number), None)
