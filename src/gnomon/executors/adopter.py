@@ -8,8 +8,10 @@ from gnomon.core.attempts import Adoption, AttemptSpec, Outcome
 
 from .adoption import Fate, Finding, look, settle
 from .attempt import Attempt, Key, Trace, elapsed_since, ticks_at, trace_of
+from .ending import unknown
 from .files import Intent, Reason, read_intent
 from .launcher import Launcher
+from .loop import Call
 from .processes import pidfd
 from .supervisor import Supervisor
 
@@ -45,7 +47,19 @@ class Adopter:
             self._unclear[key] = orphan
         elif not self._launcher.renew(key, orphan.spec) and not self._supervisor.renew(key, orphan.spec):
             self._unclear[key] = orphan
-            self._look(key, self._supervisor.clock.monotonic())
+            self._guarded(key, self._supervisor.clock.monotonic())()
+
+    def _guarded(self, key: Key, since: float) -> Call:
+        """A look at what became of an attempt; if it raises, nobody will ever know."""
+        spec = self._unclear[key].spec
+
+        def rescue(error: Exception) -> None:
+            self._unclear.pop(key, None)
+            self._cancelled.discard(key)
+            if key not in self._supervisor.live:
+                self._supervisor.emit(unknown(spec, self._supervisor.clock.now(), error))
+
+        return self._supervisor.loop.guarded(lambda: self._look(key, since), rescue)
 
     def _look(self, key: Key, since: float) -> None:
         supervisor, orphan = self._supervisor, self._unclear[key]
@@ -54,11 +68,11 @@ class Adopter:
             base = supervisor.files.prepare(*key)
             finding = look(base, trace, supervisor.spawner.boot, supervisor.spawner.namespace)
         except OSError:  # the directory can not be written just now: nothing can be decided
-            supervisor.loop.after(1.0, lambda: self._look(key, supervisor.clock.monotonic()))
+            supervisor.loop.after(1.0, self._guarded(key, supervisor.clock.monotonic() + 1.0))
             return
         if finding.fate is Fate.UNCLEAR:
             if supervisor.clock.monotonic() - since <= _UNCLEAR_S:
-                supervisor.loop.after(_AGAIN_S, lambda: self._look(key, since))
+                supervisor.loop.after(_AGAIN_S, self._guarded(key, since))
                 return
             finding = settle(base, finding)
         del self._unclear[key]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gnomon.core.attempts import AttemptSpec, Ended, Failure, Outcome
-from gnomon.core.handover import RESULT_LIMIT, Unkept, parsed
+from gnomon.core.handover import RESULT_LIMIT, Unkept, parsed, said_by, type_name
 from gnomon.core.reports import BAD_RESULT
 from gnomon.core.substitution import as_text
 from gnomon.core.values import Json
@@ -19,6 +19,7 @@ from .files import SAID, Claim, Exit, Intent, Reason
 
 NO_FILE = 125
 """The code of a shim that could not make its files."""
+EXECUTOR_FAILED = "executor_failed"
 _SILENT = (signal.SIGINT, signal.SIGPIPE)  # no shell reports these
 
 
@@ -70,6 +71,13 @@ def never(spec: AttemptSpec, now: datetime, outcome: Outcome, code: str, message
     """The end of an attempt that did not begin and never will."""
     failure = Failure(code, message)
     return Ended(spec.run_id, spec.number, spec.token, outcome, now, error=failure, never_started=True)
+
+
+def unknown(spec: AttemptSpec, now: datetime, error: Exception) -> Ended:
+    """The end of an attempt of which nothing more can be learnt: what was done for it raised."""
+    text = f"nobody knows how it ended: what its executor did for it failed ({type_name(error)}: {said_by(error, 200)})"
+    lost = Failure(EXECUTOR_FAILED, text)
+    return Ended(spec.run_id, spec.number, spec.token, Outcome.LOST, now, error=lost)
 
 
 def exit_code(facts: Facts) -> int | None:

@@ -27,6 +27,7 @@ from gnomon.core.ports import Clock
 from gnomon.core.values import Json
 
 from .attempt import Key, log_limit
+from .ending import unknown
 from .files import AttemptFiles
 from .inline_call import CURRENT, Call, arguments, keep_logs, plain, run_loop
 from .pool.calling import awaits, exited, judged, printable, raised
@@ -135,7 +136,16 @@ class InlineExecutor:
 
     def _begin(self, call: Call, pool: DaemonThreads) -> None:
         """Imports happen in the pool: they may take long."""
-        pool.submit(lambda: self._perform(call))
+        pool.submit(lambda: self._guarded(call))
+
+    def _guarded(self, call: Call) -> None:
+        try:
+            self._perform(call)
+        except Exception as error:
+            _LOG.exception("a call of run %s failed outside of its function", call.spec.run_id)
+            with self._lock:
+                self._calls.pop((call.spec.run_id, call.spec.number), None)
+            self._emit(unknown(call.spec, self._clock.now(), error))
 
     def _perform(self, call: Call) -> None:
         spec = call.spec

@@ -7,6 +7,7 @@ witness that writes the exit down. All trees in work share one look at /proc per
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ from .loop import Loop, Timer
 from .processes import Process, Snapshot, Target, find
 
 _ROUND_S = 0.005  # between rounds of killing
+_LOG = logging.getLogger(__name__)
 _GLANCE_S = 0.1  # between looks for stragglers during the grace
 _WITNESS_S = 2.0  # for the shim to write the exit down once it is alone
 _STUBBORN_S = 5.0  # after that, what we have no right to signal is left, and named
@@ -74,11 +76,18 @@ class Killer:
     def _round(self) -> None:
         began = self._clock.monotonic()
         due = [tree for tree in self._trees if tree.next_at <= began + _ROUND_S]
+        for tree in due:  # should this round fail, there is another
+            tree.next_at = began + _GLANCE_S
+        self._timer = self._loop.after(_GLANCE_S, self._round)
         snapshot = Snapshot() if due else None
         finished = []
         for tree in due:
             assert snapshot is not None
-            step_s = self._step(tree, snapshot.members(tree.target()))
+            try:
+                step_s = self._step(tree, snapshot.members(tree.target()))
+            except Exception:  # its processes cannot be looked at now; those of others can
+                _LOG.exception("stopping the processes of an attempt failed, trying again")
+                continue
             if step_s is None:
                 finished.append(tree)
             else:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from gnomon.core.attempts import AttemptSpec, Outcome
 
 from .attempt import Key, log_limit
 from .capping import CappedLog
+from .ending import unknown
 from .invocation import Invocation, Refused, Source, invocation
 from .shim import RETRY, spawn_words
 from .supervisor import Supervisor
 
+_LOG = logging.getLogger(__name__)
 _BATCH_S = 0.02  # of spawning, before looking at what has ended
 _SHORTAGE_S = 5.0  # how long a lack of processes, memory or descriptors is waited out
 
@@ -88,6 +91,10 @@ class Launcher:
             self._supervisor.never_began(spec, Outcome.FAILED, "spawn_failed", spawn_words(error))
         except ValueError as error:  # what no process can take: a NUL byte, half a character
             self._supervisor.never_began(spec, Outcome.FAILED, "bad_arguments", f"the task can not run: {error}")
+        except Exception as error:  # its own, and not that of those behind it
+            _LOG.exception("starting run %s failed", spec.run_id)
+            if (spec.run_id, spec.number) not in self._supervisor.live:
+                self._supervisor.emit(unknown(spec, self._clock.now(), error))
         else:
             self._short_since = None
         return True

@@ -111,6 +111,19 @@ class Loop:
         self._epoll.register(fd, select.EPOLLIN)
         self._fds[fd] = call
 
+    def guarded(self, call: Call, rescue: Callable[[Exception], None]) -> Call:
+        """`call`, made for one attempt: if it raises, `rescue` sees to it that the attempt has an end all the same."""
+
+        def made() -> None:
+            try:
+                call()
+            except Exception as error:
+                _LOG.exception("a call of %s for an attempt failed", self._thread.name)
+                self._note(error)
+                rescue(error)
+
+        return made
+
     def unwatch(self, fd: int) -> None:
         """No longer; `fd` may be closed then."""
         if self._fds.pop(fd, None) is not None:

@@ -15,12 +15,12 @@ from gnomon.core.ports import Clock
 from . import processes
 from .attempt import Attempt, Key, handle_of, log_limit
 from .capping import CappedLog, held
-from .ending import NO_FILE, Facts, could_not_fork, ended, exit_code, never
+from .ending import NO_FILE, Facts, could_not_fork, ended, exit_code, never, unknown
 from .files import AttemptFiles, Intent, Reason, read_claim, read_exit, record_intent
 from .invocation import identity, scope_of
 from .killing import Killer, Tree
 from .logwatch import LogWatch
-from .loop import Loop
+from .loop import Call, Loop
 from .processes import mark_of
 from .shim import Spawner
 
@@ -73,14 +73,15 @@ class Supervisor:
         self.live[attempt.key] = attempt
         if attempt.pidfd >= 0:
             try:
-                self.loop.watch(attempt.pidfd, lambda: self._exited(attempt))
+                self.loop.watch(attempt.pidfd, self.guarded(attempt, lambda: self._exited(attempt)))
             except OSError:
                 self._let_go(attempt)
         if attempt.pidfd < 0:
-            attempt.glance = self.loop.after(_GLANCE_S, lambda: self._glance(attempt))
+            attempt.glance = self.loop.after(_GLANCE_S, self.guarded(attempt, lambda: self._glance(attempt)))
         if attempt.spec.timeout_s is not None:
             left_s = attempt.began + attempt.spec.timeout_s - self.clock.monotonic()
-            attempt.deadline = self.loop.after(left_s, lambda: self.stop(attempt.key, Reason.TIMED_OUT))
+            stop = self.guarded(attempt, lambda: self.stop(attempt.key, Reason.TIMED_OUT))
+            attempt.deadline = self.loop.after(left_s, stop)
         self._logs.add(attempt.log)
 
     def _exited(self, attempt: Attempt) -> None:
@@ -102,7 +103,26 @@ class Supervisor:
         if gone:
             self._exited(attempt)
         else:
-            attempt.glance = self.loop.after(_GLANCE_S, lambda: self._glance(attempt))
+            attempt.glance = self.loop.after(_GLANCE_S, self.guarded(attempt, lambda: self._glance(attempt)))
+
+    def guarded(self, attempt: Attempt, call: Call) -> Call:
+        """`call`, made for this attempt: if it raises, the attempt is stopped and ends as one whose end nobody saw."""
+        return self.loop.guarded(call, lambda error: self._rescue(attempt, error))
+
+    def _rescue(self, attempt: Attempt, error: Exception) -> None:
+        if attempt.key not in self.live or attempt.elsewhere:
+            self._give_up(attempt, error)
+        elif attempt.tree is None:
+            self.loop.guarded(
+                lambda: self.pursue(attempt, Intent(Reason.LOST, self.clock.now())),
+                lambda again: self._give_up(attempt, again),
+            )()
+
+    def _give_up(self, attempt: Attempt, error: Exception) -> None:
+        for part in (self._reap, self._release):
+            with contextlib.suppress(Exception):
+                part(attempt)
+        self.emit(unknown(attempt.spec, self.clock.now(), error))
 
     def _let_go(self, attempt: Attempt) -> None:
         if attempt.pidfd >= 0:
@@ -136,7 +156,9 @@ class Supervisor:
         attempt.tree = Tree(
             attempt.target,
             self.clock.monotonic() + grace_s,
-            done=lambda survivors: self.finish(attempt, survivors),
+            done=lambda survivors: self.loop.guarded(
+                lambda: self.finish(attempt, survivors), lambda error: self._give_up(attempt, error)
+            )(),
             witness_gone=lambda: attempt.gone,
         )
         self._killer.add(attempt.tree)

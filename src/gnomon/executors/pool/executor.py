@@ -197,7 +197,7 @@ class PoolExecutor:
             errand = Errand(spec, parts.places.attempts.base(*key), order=parts.keeper.given)
             try:
                 errand.body = self._packed(parts.places, parts.scope, errand)
-            except (TypeError, ValueError) as error:
+            except Exception as error:
                 parts.reports.never(errand, Outcome.FAILED, "bad_arguments", f"the task can not run: {error}")
                 continue
             parts.crew.add(errand)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from gnomon.core.attempts import Adoption, Ended, Handle, Outcome, Sink, Started
@@ -10,6 +12,7 @@ from gnomon.core.values import Json
 from gnomon.executors import processes
 from gnomon.executors.attempt import Key, log_limit
 from gnomon.executors.capping import CappedLog
+from gnomon.executors.ending import unknown
 from gnomon.executors.logwatch import LogWatch
 from gnomon.executors.loop import Loop
 from gnomon.system.plainfiles import remove, size_of
@@ -17,6 +20,8 @@ from gnomon.system.plainfiles import remove, size_of
 from .places import Places, show
 from .settling import died, ended, instant, never
 from .worker import Errand
+
+_LOG = logging.getLogger(__name__)
 
 
 class Reports:
@@ -50,18 +55,22 @@ class Reports:
     def over(self, errand: Errand) -> None:
         """It has ended by itself, or because it was stopped."""
         assert errand.over is not None
-        kept = self._kept(errand, errand.over.log)
-        self.emit(ended(errand.spec, errand.over, errand.intent, kept))
+        over = errand.over
+        self._emit(errand, lambda: ended(errand.spec, over, errand.intent, self._kept(errand, over.log)))
 
     def died(
         self, errand: Errand, prefix: str, code: int | None, *, ours: bool, survivors: str = "", lost: str = ""
     ) -> None:
         """Its worker has died, and nothing of it is left but for `survivors`. `lost`: see `settling.died`."""
-        self.watch(errand, prefix)
-        kept = self._kept(errand, size_of(errand.base + ".log"))
-        now = self._clock.now()
-        more = {"survivors": survivors, "lost": lost}
-        self.emit(died(errand.spec, errand.began, now, errand.intent, code, ours=ours, log_bytes=kept, **more))
+
+        def make() -> Ended:
+            self.watch(errand, prefix)
+            kept = self._kept(errand, size_of(errand.base + ".log"))
+            more = {"survivors": survivors, "lost": lost}
+            now = self._clock.now()
+            return died(errand.spec, errand.began, now, errand.intent, code, ours=ours, log_bytes=kept, **more)
+
+        self._emit(errand, make)
 
     def never(self, errand: Errand, outcome: Outcome, code: str, message: str) -> None:
         """It has not begun and will not."""
@@ -87,6 +96,15 @@ class Reports:
 
     def _lost(self, errand: Errand, text: str) -> None:
         self.emit(replace(never(errand.spec, self._clock.now(), Outcome.LOST, "lost", text), never_started=False))
+
+    def _emit(self, errand: Errand, make: Callable[[], Ended]) -> None:
+        """Whatever its worker wrote down of it, it is over."""
+        try:
+            event = make()
+        except Exception as error:
+            _LOG.exception("the end of run %s can not be understood", errand.spec.run_id)
+            event = unknown(errand.spec, self._clock.now(), error)
+        self.emit(event)
 
     def emit(self, event: Ended) -> None:
         """One `Ended` per attempt until it is forgotten."""
