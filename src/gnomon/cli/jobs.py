@@ -51,10 +51,12 @@ def list_(
     if print_page(page, session.json):
         return
     columns = ("job", "state", "task", "schedule", f"next fire ({session.settings.timezone})", "source")
+    rows = [_row(cast(dict[str, Any], job), session) for job in page.items]
+    long = tuple(columns[4] for row in rows if str(row[4]).startswith("stands"))
     print_table(
         columns,
-        [_row(cast(dict[str, Any], job), session) for job in page.items],
-        flexible=("schedule", "source"),
+        rows,
+        flexible=("schedule", "source", *long),
         optional=("source", "task"),
     )
 
@@ -75,8 +77,14 @@ def job_state(job: Mapping[str, Any]) -> Text:
     return state_text(word)
 
 
+def next_fire(session: Session, *entries: Mapping[str, Any]) -> str:
+    """When the first of these schedules fires next, or why one stands still."""
+    faults = [entry["fault"] for entry in entries if entry.get("fault")]
+    fires = [entry["next_fire_at"] for entry in entries if entry["next_fire_at"]]
+    return f"stands still: {faults[0]}" if faults else local_time(min(fires, default=None), session.zone)
+
+
 def _row(job: Mapping[str, Any], session: Session) -> tuple[object, ...]:
-    fires = [entry["next_fire_at"] for entry in job["schedules"] if entry["next_fire_at"]]
     rules = ", ".join(str(entry["rule"]) for entry in job["schedules"])
     upstreams = ", ".join(item["job"] for item in job["depends_on"])
     when = rules or (f"after {upstreams}" if upstreams else "manual")
@@ -86,7 +94,7 @@ def _row(job: Mapping[str, Any], session: Session) -> tuple[object, ...]:
         job_state(job),
         job["task"]["type"],
         when,
-        local_time(min(fires, default=None), session.zone),
+        next_fire(session, *job["schedules"]),
         source,
     )
 
@@ -111,7 +119,7 @@ def _print_job(session: Session, job: Mapping[str, Any]) -> None:
     zone = session.settings.timezone
     schedules = [
         f"{entry['id']}: {entry['rule']} ({entry['timezone']}), next {next_ or '–'}"
-        for entry, next_ in ((e, local_time(e["next_fire_at"], session.zone)) for e in job["schedules"])
+        for entry, next_ in ((e, next_fire(session, e)) for e in job["schedules"])
     ]
     task = {name: value for name, value in job["task"].items() if name != "type" and value not in (None, {}, [])}
     policies = {name: value for name, value in job["definition"].items() if name not in _TOLD}

@@ -9,7 +9,7 @@ import typer
 from . import command as shared
 from .choosing import known_job
 from .command import command, group
-from .jobs import nothing_yet
+from .jobs import next_fire, nothing_yet
 from .output import local_time, print_fields, print_json, print_page, print_table, state_text
 from .session import Session
 
@@ -49,10 +49,12 @@ def list_(
     if print_page(page, session.json):
         return
     columns = ("schedule", "state", "rule", "timezone", f"next fire ({session.settings.timezone})")
+    rows = [_row(cast(dict[str, Any], entry), session) for entry in page.items]
+    long = tuple(columns[4] for row in rows if str(row[4]).startswith("stands"))
     print_table(
         columns,
-        [_row(cast(dict[str, Any], entry), session) for entry in page.items],
-        flexible=("rule",),
+        rows,
+        flexible=("rule", *long),
         optional=("timezone",),
     )
 
@@ -62,8 +64,7 @@ def _state(entry: Mapping[str, Any]) -> Text:
 
 
 def _row(entry: Mapping[str, Any], session: Session) -> tuple[object, ...]:
-    next_ = local_time(entry["next_fire_at"], session.zone)
-    return entry["id"], _state(entry), entry["rule"], entry["timezone"], next_
+    return entry["id"], _state(entry), entry["rule"], entry["timezone"], next_fire(session, entry)
 
 
 @command(app, "show")
@@ -87,7 +88,7 @@ def _print(session: Session, entry: Any) -> None:
             "rule": entry["rule"],
             "timezone": entry["timezone"],
             "paused by": entry["paused_by"],
-            "next fire": local_time(entry["next_fire_at"], session.zone),
+            "next fire": next_fire(session, entry),
             "first seen": local_time(entry["anchor"], session.zone),
             "times are in": session.settings.timezone,
         }

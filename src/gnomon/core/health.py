@@ -85,6 +85,7 @@ class Facts:
         own: the node of the process that asks, if it is one.
         overdue: how many schedules should have been decided before `now` minus the allowed delay (it may be "at
             least so many"), with the time and id of the one that waits longest.
+        standing: how many schedules stand still, since their rules cannot be evaluated. faults: why, of some of them.
     """
 
     now: datetime
@@ -96,6 +97,8 @@ class Facts:
     overdue: int = 0
     overdue_since: datetime | None = None
     overdue_schedule: str | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
+    standing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,13 @@ def judge(facts: Facts) -> Health:
     """The verdict on these facts. A new thing to look at in the database is one more function here."""
     alive = [node for node in facts.nodes if node.node_id not in facts.dead]
     fresh = [node for node in alive if node.lease_until > facts.now]
-    checks = (_loop(facts, alive, fresh), _leader(facts, fresh), _overdue(facts), *_told(facts, fresh))
+    checks = (
+        _loop(facts, alive, fresh),
+        _leader(facts, fresh),
+        _overdue(facts),
+        *_standing(facts),
+        *_told(facts, fresh),
+    )
     return Health(facts.now, checks)
 
 
@@ -165,6 +174,15 @@ def _overdue(facts: Facts) -> Check:
     word = "schedule is" if facts.overdue == 1 else "schedules are"
     text = f"{facts.overdue} {word} overdue, {facts.overdue_schedule} by {late.total_seconds():.0f} s"
     return Check("overdue", Level.DEGRADED, text, facts.overdue_since)
+
+
+def _standing(facts: Facts) -> list[Check]:
+    """Schedules that nobody can evaluate; the first of them with its reason."""
+    if not facts.standing:
+        return []
+    word = "schedule stands" if facts.standing == 1 else "schedules stand"
+    named = "; ".join(f"{schedule_id}: {why}" for schedule_id, why in facts.faults.items())
+    return [Check("schedule_stands", Level.DEGRADED, f"{facts.standing} {word} still: {named}")]
 
 
 def _told(facts: Facts, fresh: Collection[NodeRecord]) -> list[Check]:

@@ -83,6 +83,13 @@ def wake_at(entry: ScheduleRecord, rule: Rule, cursor: datetime | None) -> datet
     return best
 
 
+def stands_still(entry: ScheduleRecord) -> bool:
+    """Whether the planner could not evaluate its rule when it looked last: it looks again, and the fire waits."""
+    if entry.due_at is None or entry.cursor is None:
+        return False
+    return not entry.cursor <= entry.due_at <= entry.cursor + timedelta(seconds=entry.spec.jitter_s)
+
+
 def first_cursor(entry: ScheduleRecord, rule: Rule, now: datetime) -> datetime | None:
     """Where a newly seen entry begins: its next fire; of a one-time entry that one, however long past."""
     past = rule.latest(now) if entry.spec.kind == "at" else None

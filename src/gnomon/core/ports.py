@@ -106,6 +106,13 @@ class Reader(AccessReader, Protocol):
     def due_schedules(self, now: datetime, limit: int) -> Sequence[ScheduleRecord]:
         """Entries with `due_at <= now`, earliest first."""
 
+    def undecided_schedules(self, before: datetime, soon: datetime, limit: int) -> Sequence[ScheduleRecord]:
+        """Entries with `due_at <= soon`, earliest first, whose next fire was by `before`, or which are looked at apart
+        from it."""
+
+    def calendar_schedules(self) -> Sequence[ScheduleRecord]:
+        """Entries that may fire and whose exclusions name files."""
+
     def next_due_at(self) -> datetime | None:
         """The earliest `due_at` of all entries."""
 

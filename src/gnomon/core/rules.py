@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -92,6 +92,9 @@ class ScheduleKinds(Protocol):
 
     def warnings(self, spec: ScheduleSpec, *, job_id: str) -> Sequence[str]:
         """What is legal and probably not meant, one sentence each."""
+
+    def stamp(self, spec: ScheduleSpec) -> Hashable:
+        """Another value whenever a file that `spec` names (a calendar) has changed, is gone, or is back; () if none."""
 
     def build(self, spec: ScheduleSpec, *, schedule_id: str, job_id: str, anchor: datetime) -> Rule:
         """The evaluator of `spec`, exclusions, window and zone applied.

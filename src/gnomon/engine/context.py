@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -51,9 +51,20 @@ class Rules:
     def of(self, entry: ScheduleRecord) -> Rule | None:
         """The evaluator, or None if what is stored cannot be evaluated now (a zone or a calendar file is gone)."""
         try:
-            return self._build(_Key(entry))
+            return self._build(self._key(entry))
         except GnomonError:
             return None
+
+    def fault(self, entry: ScheduleRecord) -> str:
+        """Why the evaluator of an entry that stands still cannot be made."""
+        try:
+            self._build(self._key(entry))
+        except GnomonError as error:
+            return "; ".join(problem.message for problem in error.problems[:3])
+        return "its rule failed when it was evaluated last (the log of the scheduler says how); it is tried each minute"
+
+    def _key(self, entry: ScheduleRecord) -> _Key:
+        return _Key(entry, self._kinds.stamp(entry.spec))
 
     def _built(self, key: _Key) -> Rule:
         entry = key.entry
@@ -61,11 +72,11 @@ class Rules:
 
 
 class _Key:
-    """Two entries with the same id, anchor and rule have the same evaluator."""
+    """Two entries with the same id, anchor and rule have the same evaluator, as long as its calendars do not change."""
 
     __slots__ = ("entry", "identity")
 
-    def __init__(self, entry: ScheduleRecord) -> None:
+    def __init__(self, entry: ScheduleRecord, stamp: Hashable) -> None:
         self.entry = entry
         spec = entry.spec
         window = (spec.start, spec.end, spec.jitter_s, spec.exclude, spec.roll)
@@ -76,6 +87,7 @@ class _Key:
             spec.timezone,
             canonical_json(dict(spec.rule)),
             window,
+            stamp,
         )
 
     def __hash__(self) -> int:

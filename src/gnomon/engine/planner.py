@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gnomon.core import lifecycle
@@ -37,6 +37,8 @@ MOST_RUNS = 5000
 ACTOR = "scheduler"
 UNREADABLE = timedelta(minutes=1)
 """How soon an entry whose rule could not be evaluated is tried again; its cursor stays."""
+CALENDARS = timedelta(seconds=5)
+"""How often the files are looked at that exclusions name."""
 
 
 @dataclass(slots=True)
@@ -44,9 +46,12 @@ class Planner:
     """Decides fire times. Every entry it looks at moves its cursor past now."""
 
     context: Context
+    _stamps: dict[str, Hashable] = field(default_factory=dict)
+    _looked_at: datetime | None = None
 
     def step(self, tx: Transaction, now: datetime, acts: Acts) -> list[RunRecord]:
         """Decide what is due; returns runs to look after: replaced ones that had not begun, and new ones that wait."""
+        self._watch_calendars(tx, now, acts)
         due = tx.due_schedules(now, BATCH)
         ended = self.plan(tx, due, now, acts, bounded=True) if due else []
         acts.wake(tx.next_due_at())
@@ -82,6 +87,30 @@ class Planner:
         ended = [run for entry, plan in plans.values() if plan.replace for run in _cancel_active(tx, entry.job_id, now)]
         runs, _ = create(tx, _orders(plans.values(), jobs), now, self.context.new_id)
         return ended + [run for run in runs if run.state is State.WAITING]
+
+    def _watch_calendars(self, tx: Transaction, now: datetime, acts: Acts) -> None:
+        """Place entries anew whose calendars have changed, are gone, or are back. One that waits is decided now."""
+        looked = self._looked_at
+        if looked is None or not looked <= now < looked + CALENDARS:
+            self._looked_at = now
+            before, self._stamps = self._stamps, {}
+            moved = []
+            for entry in tx.calendar_schedules():
+                stamp = self._stamps[entry.schedule_id] = self.context.kinds.stamp(entry.spec)
+                if before.get(entry.schedule_id) != stamp:
+                    moved.append(self._placed(entry, now))
+            tx.advance_schedules(moved)
+        if self._stamps and self._looked_at is not None:
+            acts.wake(self._looked_at + CALENDARS)
+
+    def _placed(self, entry: ScheduleRecord, now: datetime) -> ScheduleRecord:
+        """The entry at the next fire of the rule that it has now; what has passed is decided now."""
+        rule = self.context.rules.of(entry)
+        if rule is None or (entry.cursor is not None and entry.cursor <= now):
+            return replace(entry, due_at=now)
+        following = rule.next(now)
+        cursor = None if following is None else following.at
+        return replace(entry, cursor=cursor, due_at=wake_at(entry, rule, cursor))
 
     def startup(self, tx: Transaction, now: datetime) -> None:
         """Make a run of every start-up entry, once per node start."""
@@ -129,9 +158,7 @@ class Planner:
     ) -> FirePlan:
         rule = self.context.rules.of(entry)
         if record is None or rule is None:
-            why = (
-                "its job is gone" if record is None else "its rule cannot be evaluated (a zone or a calendar is gone?)"
-            )
+            why = "its job is gone" if record is None else self.context.rules.fault(entry)
             acts.log.append(Line(logging.ERROR, f"schedule {entry.schedule_id} stands still: {why}; trying again"))
             return FirePlan(cursor=entry.cursor, due_at=now + UNREADABLE)
         if not record.fires or entry.paused_at is not None or not entry.spec.enabled:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,12 +23,13 @@ from gnomon.engine.standing import REMEDY, astray, said
 
 from .context import Desk
 from .files import GUARD, unwatched, watched_by_nobody
+from .health import overdue
 from .nodes import list_nodes
 from .settings import SERVICE_LINK, Settings, database_file
 from .telling import undelivered
 from .views import problem_view
 
-_LATE = timedelta(seconds=60)
+_NAMED = 10
 _FEW_FILES = 256
 
 
@@ -142,9 +143,12 @@ def _scheduler_findings(desk: Desk) -> Iterator[Finding]:
         yield Finding("schedulers", Level.WARN, "none runs on this database", "start `gnomon serve`")
     now = desk.clock.now()
     yield from _clock_findings(desk, now)
-    late = desk.store.read(lambda reader: reader.due_schedules(now - _LATE, 1000))
+    late, standing = desk.store.read(lambda reader: overdue(reader, now))
+    for entry in standing[:_NAMED]:
+        text = f"{entry.schedule_id} stands still: {desk.engine.rules.fault(entry)}"
+        yield Finding("schedules", Level.FAIL, text, "mend what it names: it is looked at again within a minute")
     if late:
-        text = f"{len(late)} schedules are overdue, the first since {rfc3339(late[0].due_at)} ({late[0].schedule_id})"
+        text = f"{len(late)} schedules are overdue, the first since {rfc3339(late[0].cursor)} ({late[0].schedule_id})"
         hint = "look into the scheduler's log" if nodes else "a scheduler decides them when it starts"
         yield Finding("overdue", Level.FAIL if nodes else Level.WARN, text, hint)
     else:

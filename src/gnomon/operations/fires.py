@@ -120,7 +120,9 @@ def _of_entries(
 ) -> JsonObject:
     rules = [(rule, entry) for entry in entries if (rule := desk.engine.rules.of(entry)) is not None]
     described = "; ".join(desk.kinds.describe(e.spec) for e in entries)
-    why = _why_none(record, entries)
+    lost = [entry for entry in entries if all(entry is not known for _, known in rules)]
+    faults = [f"{entry.schedule_id} stands still: {desk.engine.rules.fault(entry)}" for entry in lost]
+    why = _why_none(record, entries) or "; ".join(faults) or None
     return _answer([_Source(r, e.spec, e.schedule_id) for r, e in rules], described, after, count, why)
 
 

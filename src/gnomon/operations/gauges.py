@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 from gnomon.core.health import Health
 from gnomon.core.ports import Reader
 from gnomon.core.states import ACTIVE
 
 from .context import Desk
-from .health import Itself, health
+from .health import Itself, health, overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def gauges(desk: Desk, own: Itself | None = None) -> Gauges:
             {node.node_id: reader.live_count(node.node_id) for node in nodes},
             {node.node_id: node.concurrency for node in nodes},
             leader.node_id if leader is not None and leader.lease_until > now else None,
-            len(reader.due_schedules(now - timedelta(seconds=60), 1000)),
+            len(overdue(reader, now)[0]),
             len(reader.unacknowledged(now, 1000)),
             verdict,
         )

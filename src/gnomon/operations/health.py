@@ -5,20 +5,36 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from gnomon.core.health import OVERDUE_S, STALLED_S, Check, Facts, Health, Level, check_of, judge
+from gnomon.core.planning import stands_still
 from gnomon.core.ports import Reader
-from gnomon.core.records import NodeRecord
+from gnomon.core.records import NodeRecord, ScheduleRecord
+from gnomon.engine.planner import UNREADABLE
 from gnomon.system.filelock import MOST_TOLD, told
 from gnomon.system.host import boot_id, host_name
 
 from .context import Desk
 from .nodes import gone
 
+_NAMED = 3
 _COUNTED = 1000
 """More overdue schedules than this are not counted."""
+
+
+def overdue(
+    reader: Reader, now: datetime, overdue_s: float = OVERDUE_S
+) -> tuple[Sequence[ScheduleRecord], Sequence[ScheduleRecord]]:
+    """Entries whose fire should have been decided `overdue_s` ago, the longest waiting first; and those that stand
+    still, since their rules cannot be evaluated: their fires wait too, if they have come."""
+    before = now - timedelta(seconds=overdue_s)
+    found = reader.undecided_schedules(before, now + UNREADABLE, _COUNTED)
+    standing = [entry for entry in found if stands_still(entry)]
+    waiting = {entry.schedule_id for entry in standing if entry.cursor is not None and entry.cursor <= before}
+    late = [e for e in found if e.schedule_id in waiting or (e.due_at is not None and e.due_at <= before)]
+    return sorted(late, key=lambda entry: entry.cursor or now), standing
 
 
 class Itself(Protocol):
@@ -75,15 +91,17 @@ def _facts(desk: Desk, reader: Reader, overdue_s: float, own: Itself | None) -> 
     now = desk.clock.now()
     nodes = [node for node in reader.nodes() if node.stopped_at is None]
     dead = gone(desk, nodes)
-    late = reader.due_schedules(now - timedelta(seconds=overdue_s), _COUNTED)
+    late, standing = overdue(reader, now, overdue_s)
     return Facts(
         now,
         nodes,
         dead=dead,
         leader=reader.leader(),
         overdue=len(late),
-        overdue_since=late[0].due_at if late else None,
+        overdue_since=late[0].cursor if late else None,
         overdue_schedule=late[0].schedule_id if late else None,
+        standing=len(standing),
+        faults={entry.schedule_id: desk.engine.rules.fault(entry) for entry in standing[:_NAMED]},
         told={node.node_id: _told(desk, node, own) for node in nodes if node.node_id not in dead},
         own=None if own is None else own.node_id,
     )

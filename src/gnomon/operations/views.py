@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from gnomon.core.errors import Problem
 from gnomon.core.fanout import index_of
+from gnomon.core.planning import stands_still
 from gnomon.core.records import AttemptRecord, JobRecord, NodeRecord, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.rules import Fire, ScheduleKinds
 from gnomon.core.states import State
 from gnomon.core.values import JsonObject, rfc3339
+from gnomon.engine.context import Rules
 from gnomon.jobfiles.writing import job_to_mapping
 
 
@@ -43,7 +45,7 @@ def job_view(record: JobRecord, entries: Sequence[ScheduleRecord], kinds: Schedu
 
 
 def schedule_view(entry: ScheduleRecord, kinds: ScheduleKinds) -> JsonObject:
-    """A schedule entry: `id, job_id, rule, kind, timezone, enabled, paused, next_fire_at`."""
+    """A schedule entry: `id, job_id, rule, kind, timezone, enabled, paused, next_fire_at, fault` (it stands still)."""
     return {
         "id": entry.schedule_id,
         "job_id": entry.job_id,
@@ -57,6 +59,7 @@ def schedule_view(entry: ScheduleRecord, kinds: ScheduleKinds) -> JsonObject:
         "anchor": rfc3339(entry.anchor),
         "next_fire_at": rfc3339(entry.cursor) if entry.due_at is not None else None,
         "next_start_at": rfc3339(entry.due_at),
+        "fault": Rules(kinds).fault(entry) if stands_still(entry) else None,
     }
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gnomon.core.errors import NotFound, usage
+from gnomon.core.planning import stands_still
 from gnomon.core.ports import Reader
 from gnomon.core.records import JobRecord, RunFilter, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.rules import Fire
@@ -60,6 +61,9 @@ def why(desk: Desk, job_id: str, moment: Moment | None = None) -> Explanation:
     def work(reader: Reader) -> Explanation:
         record = find_job(reader, job_id)
         entries = reader.schedules_of([record.job_id]).get(record.job_id, ())
+        faulty = next((entry for entry in entries if stands_still(entry)), None)
+        if faulty is not None and (moment is None or faulty.cursor is None or moment.end > faulty.cursor):
+            return _unevaluable(desk, record, faulty)
         if moment is None:
             return _newest(desk, reader, record, entries)
         return _at(desk, reader, record, entries, moment)
@@ -126,6 +130,13 @@ def _newest(desk: Desk, reader: Reader, record: JobRecord, entries: Sequence[Sch
     return Explanation(
         f"{record.job_id} has not run yet: {text}.", "future", None, [Gate("its time has come", False, text)]
     )
+
+
+def _unevaluable(desk: Desk, record: JobRecord, entry: ScheduleRecord) -> Explanation:
+    """An entry that nobody can evaluate: the job does not fire until that is mended."""
+    gate = Gate("its rule can be evaluated", False, desk.engine.rules.fault(entry), entry.cursor)
+    text = f"{record.job_id} does not fire: {entry.schedule_id} stands still since its fire of {rfc3339(entry.cursor)}"
+    return Explanation(f"{text}: {gate.evidence}.", "undecided", None, [gate])
 
 
 def _at(

@@ -378,6 +378,7 @@ class Schedule(TypedDict):
     anchor: str
     next_fire_at: str | None
     next_start_at: str | None
+    fault: str | None
 
 
 class Session(TypedDict):

@@ -6,7 +6,7 @@ Text is offered to the kinds in that order; cron comes last because it claims ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
@@ -18,6 +18,7 @@ from gnomon.schedules.calendar import CALENDAR
 from gnomon.schedules.cron import CRON
 from gnomon.schedules.entries import COMMON_KEYS, common_mapping, from_elsewhere, read_common
 from gnomon.schedules.exclusions import Exclusions
+from gnomon.schedules.ical import stamp_of
 from gnomon.schedules.interval import EVERY
 from gnomon.schedules.kinds import Canonical, Context, Kind, nearest, shown
 from gnomon.schedules.once import AT
@@ -74,6 +75,10 @@ class Kinds:
         if spec.kind == CRON.name:
             return CRON.warnings(spec.rule, job_id)
         return RRULE.warnings(spec.rule) if spec.kind == RRULE.name else ()
+
+    def stamp(self, spec: ScheduleSpec) -> Hashable:
+        """Another value whenever a calendar that `spec` names has changed, is gone, or is back."""
+        return tuple(stamp_of(item[5:]) for item in spec.exclude if item.startswith("ical:"))
 
     def build(self, spec: ScheduleSpec, *, schedule_id: str, job_id: str, anchor: datetime) -> Rule:
         """The evaluator of `spec`; intervals without an anchor count from `anchor`, when the entry was first seen."""

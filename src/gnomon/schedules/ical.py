@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gnomon.core.errors import Problem, UsageError
@@ -12,12 +16,21 @@ from gnomon.schedules.rrule_parse import parse_rrule
 from gnomon.schedules.zones import DAY, wall_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from gnomon.schedules.walls import Walls
 
 MAX_BYTES = 5_000_000
 _MAX_DAYS = 400
+
+
+def stamp_of(path: str) -> Hashable:
+    """Another value whenever the file has changed, is gone, or is back."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
+        return path, getattr(error, "errno", None)
+    return path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def load_ical(path: str) -> Callable[[date], str | None]:
@@ -26,9 +39,23 @@ def load_ical(path: str) -> Callable[[date], str | None]:
     Raises:
         UsageError: `ical_unreadable` or `ical_invalid`, naming the file.
     """
+    return _loaded(path, stamp_of(path))
+
+
+def _read(path: str) -> bytes:
+    """What is in the file, and a byte more than it may have; whatever it is, without waiting."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        return file.read(MAX_BYTES + 1)
+
+
+@lru_cache(maxsize=64)
+def _loaded(path: str, stamp: Hashable) -> Callable[[date], str | None]:
+    """The same, read once as long as the file does not change."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = _read(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise _error("ical_unreadable", f"cannot read the calendar {path!r}: {why}", path) from None

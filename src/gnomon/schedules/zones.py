@@ -184,25 +184,26 @@ def get_zone(name: object, key: str = "timezone") -> Zone:
     if not isinstance(name, str):
         message = f"a time zone is a name such as Europe/Berlin, not a {type(name).__name__}"
         raise usage("timezone_invalid", message, key=key, hint="write an IANA name, or UTC")
-    found = _load(name) if len(name) <= 64 else None
-    if found is None:
+    try:
+        return _load(name)
+    except LookupError:
         shown = repr(name) if len(name) <= 64 else f"{name[:40]!r}… ({len(name)} characters)"
-        raise usage("timezone_invalid", f"no time zone is called {shown}", key=key, hint=_hint(name))
-    return found
+        raise usage("timezone_invalid", f"no time zone is called {shown}", key=key, hint=_hint(name)) from None
 
 
 @lru_cache(maxsize=1024)
-def _load(name: str) -> Zone | None:
+def _load(name: str) -> Zone:
+    """The zone. Raises LookupError, each time anew: zone data may be mended while we run."""
+    if len(name) > 64:
+        raise LookupError(name)
     parts = PurePosixPath(name).parts
     plain = name.isascii() and name.isprintable() and name == "/".join(parts) and ".." not in parts
     if not plain or name.startswith(("/", "right/", "posix/")) or name.lower() in _REFUSED:
-        return None
-    if name not in _names():
-        return None
+        raise LookupError(name)
     try:
         return Zone(ZoneInfo(name))
-    except (ValueError, OSError, LookupError):
-        return None
+    except (ValueError, OSError) as error:
+        raise LookupError(name) from error
 
 
 @lru_cache(maxsize=1)

@@ -32,7 +32,7 @@ _REFUSALS = {
     503: "The database cannot be written right now: try again.",
 }
 _PASSING = frozenset(
-    {"paused", "paused_by", "anchor", "next_fire_at", "next_start_at", "used_by", "created_at", "updated_at"}
+    {"paused", "paused_by", "anchor", "next_fire_at", "next_start_at", "fault", "used_by", "created_at", "updated_at"}
 )
 _ALWAYS = (400, 401, 403, 413, 415, 421, 422, 503)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from gnomon.core.records import ScheduleRecord
 from gnomon.core.values import from_micros
@@ -24,6 +24,16 @@ _DUE = Statement(
     .order_by(schedules.c.due_at)
     .limit(given("limit"))
 )
+_UNDECIDED = Statement(
+    ALL_SCHEDULES.where(
+        schedules.c.due_at.is_not(None),
+        schedules.c.due_at <= given("soon"),
+        or_(schedules.c.cursor <= given("before"), schedules.c.due_at != schedules.c.cursor),
+    )
+    .order_by(schedules.c.due_at)
+    .limit(given("limit"))
+)
+_CALENDARS = Statement(ALL_SCHEDULES.where(schedules.c.due_at.is_not(None), schedules.c.spec.like('%"ical:%')))
 _NEXT_DUE = Statement(select(func.min(schedules.c.due_at)).where(schedules.c.due_at.is_not(None)))
 
 
@@ -75,6 +85,13 @@ class ScheduleReads(Session):
 
     def due_schedules(self, now: datetime, limit: int) -> Sequence[ScheduleRecord]:
         return [schedule_from_row(row) for row in self.fetch(_DUE, now=micros(now), limit=limit)]
+
+    def undecided_schedules(self, before: datetime, soon: datetime, limit: int) -> Sequence[ScheduleRecord]:
+        found = self.fetch(_UNDECIDED, before=micros(before), soon=micros(soon), limit=limit)
+        return [schedule_from_row(row) for row in found]
+
+    def calendar_schedules(self) -> Sequence[ScheduleRecord]:
+        return [schedule_from_row(row) for row in self.fetch(_CALENDARS)]
 
     def next_due_at(self) -> datetime | None:
         row = self.first(_NEXT_DUE)

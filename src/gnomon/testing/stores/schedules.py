@@ -57,6 +57,24 @@ class ScheduleCases(StoreCase):
         assert store.read(lambda r: r.due_schedules(at(9.999999), 10)) == []
         assert store.read(lambda r: r.next_due_at()) == at(10)
 
+    def test_undecided_are_those_whose_fire_has_passed_or_that_are_looked_at_apart_from_it(self, store: Store) -> None:
+        fires = {"a": (10, 10), "b": (11, 11), "c": (5, 40), "d": (99, 30), "e": (10, 61), "f": (20, 20)}
+        entries = [replace(schedule(f"{n}:default", due), cursor=at(cursor)) for n, (cursor, due) in fires.items()]
+        store.write(lambda tx: tx.put_schedules(entries))
+        found = store.read(lambda r: r.undecided_schedules(at(10), at(60), 10))
+        assert [entry.job_id for entry in found] == ["a", "d", "c"]
+        assert len(store.read(lambda r: r.undecided_schedules(at(10), at(60), 2))) == 2
+
+    def test_those_whose_exclusions_name_files(self, store: Store) -> None:
+        spec = schedule().spec
+        entries = [
+            replace(schedule("a:default", 1), spec=replace(spec, exclude=("weekends", "ical:/x.ics"))),
+            replace(schedule("b:default", None), spec=replace(spec, exclude=("ical:/x.ics",))),
+            schedule("c:default", 1),
+        ]
+        store.write(lambda tx: tx.put_schedules(entries))
+        assert [entry.job_id for entry in store.read(lambda r: r.calendar_schedules())] == ["a"]
+
     def test_nothing_due(self, store: Store) -> None:
         assert store.read(lambda r: r.next_due_at()) is None
         store.write(lambda tx: tx.put_schedules([schedule(due=None)]))

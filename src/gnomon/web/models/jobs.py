@@ -28,6 +28,7 @@ EXAMPLE_SCHEDULE = {
     "anchor": "2026-11-21T10:00:00Z",
     "next_fire_at": "2026-11-23T06:00:00Z",
     "next_start_at": "2026-11-23T06:00:00Z",
+    "fault": None,
 }
 EXAMPLE_JOB = {
     "job_id": "daily-report",
@@ -110,6 +111,7 @@ class Schedule(BaseModel):
     anchor: str
     next_fire_at: str | None
     next_start_at: str | None
+    fault: str | None
 
 
 class Upstream(BaseModel):
