@@ -153,7 +153,9 @@ def test_the_next_call_finds_a_worker_as_it_was(rig: Rig) -> None:
 
 def test_most_is_put_back_and_needs_no_new_worker(rig: Rig) -> None:
     first = rig.call("messy:pid")
-    for kind in set(KINDS) - {"nice", "hard_limit"}:  # only root may take these back
+    for kind in KINDS:
+        if kind in {"nice", "hard_limit"}:  # only root may take these back
+            continue
         rig.call(f"messy:{kind}")
         assert rig.call("messy:pid") == first, kind
 
