@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from typer.exceptions import TyperException
 
 from gnomon.core.errors import GnomonError, InvariantViolated, Problem
 
-from .sanitising import plain
+from .sanitising import json_for, plain
 
 _WIDEST = 160
 
@@ -30,7 +29,7 @@ def report(error: GnomonError, as_json: bool) -> None:
 def report_problems(problems: Sequence[Problem], as_json: bool) -> None:
     """`{"errors": […]}`, or for each problem: what, where with the line in question, and what to do."""
     if as_json:
-        _say(json.dumps({"errors": [as_object(p) for p in problems]}, indent=2, ensure_ascii=False))
+        _say(json_for(sys.stderr, {"errors": [as_object(p) for p in problems]}, indent=2))
         return
     for line in lines_of(problems):
         _say(line)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from .sanitising import plain
+from .sanitising import json_for, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +41,7 @@ _STATES = {  # state: (colour, shape), the language of the dashboard
 
 def print_json(value: object) -> None:
     """The one document on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_for(sys.stdout, value, indent=2) + "\n")
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -4,6 +4,9 @@ of all of them only colours (SGR, ECMA-48 8.3.117) pass."""
 from __future__ import annotations
 
 import re
+from typing import TextIO
+
+from gnomon.core.texts import json_text
 
 _SGR = rb"\x1b\[[0-9;:]{0,64}m"
 _STRING = rb"\x1b[PX\]^_][^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c)?"
@@ -12,6 +15,7 @@ _TOKENS = re.compile(
     rb"(" + _SGR + rb")|" + _STRING + rb"|" + _CSI + rb"|\x1b[ -/]{0,8}[0-~]?|[\x00-\x08\x0b-\x1f\x7f]"
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = re.compile(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")  # what JSON leaves as it is
 _C1 = re.compile(r"[\x80-\x9f]")
 RESET = b"\x1b[0m"
 
@@ -40,6 +44,12 @@ def held_back(data: bytes) -> int:
 
 
 _SEQUENCE_OPEN = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[PX\]^_][^\x07\x1b\x9c]*)?", re.DOTALL)
+
+
+def json_for(stream: TextIO, value: object, indent: int | None = None) -> str:
+    """JSON for a stream, whatever its encoding; what would drive a terminal, or hide on it, is an escape."""
+    text = json_text(value, getattr(stream, "encoding", None) or "utf-8", indent)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def plain(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ from gnomon.system.unblocked import Unblocked, unblocked
 
 from .command import command
 from .failures import write_traceback
-from .sanitising import plain
+from .sanitising import json_for, plain
 from .session import Session
 
 logger = logging.getLogger("gnomon")
@@ -158,4 +157,4 @@ class _Json(logging.Formatter):
         said = {key: value for key, value in getattr(record, "about", {}).items() if value is not None}
         line = {"at": _stamp(record), "level": record.levelname.lower(), "message": record.getMessage(), **said}
         place = _traceback_place(record)
-        return json.dumps({**line, "traceback": place} if place else line, ensure_ascii=False)
+        return json_for(sys.stderr, {**line, "traceback": place} if place else line)

@@ -5,6 +5,8 @@ Bytes of names and arguments that are not UTF-8 come from the system as such hal
 
 from __future__ import annotations
 
+import json
+
 from .errors import Problem, usage
 
 HALF = "holds half a character (bytes that are not UTF-8, or a lone surrogate)"
@@ -47,3 +49,21 @@ HINT = "write it in UTF-8; rename a file or directory that is called so"
 def half_character(error: UnicodeEncodeError) -> Problem:
     """The problem of a text that turned out not to be whole where it was to be kept or sent."""
     return Problem("half_character", f"'{readable(str(error.object))[:200]}' {HALF}", hint=HINT)
+
+
+def json_text(value: object, encoding: str = "utf-8", indent: int | None = None, *, allow_nan: bool = True) -> str:
+    """JSON that `encoding` can carry: as people read it, or, where a character cannot be written, all in ASCII."""
+    separators = (",", ":") if indent is None else None
+    for ascii_only in (False, True):
+        text = json.dumps(value, ensure_ascii=ascii_only, allow_nan=allow_nan, indent=indent, separators=separators)
+        try:
+            text.encode(encoding)
+            break
+        except (UnicodeEncodeError, LookupError):
+            pass
+    return text
+
+
+def json_bytes(value: object) -> bytes:
+    """JSON in UTF-8, which every reader takes; half a character is an escape."""
+    return json_text(value, allow_nan=False).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -14,10 +15,13 @@ def hold_descriptors() -> None:
 
 
 def hold_streams() -> None:
-    """The same, and there is a `sys.stdin`, `sys.stdout` and `sys.stderr`."""
+    """The same; there is a `sys.stdin`, `sys.stdout` and `sys.stderr`; and these two take any text, in any locale."""
     hold_descriptors()
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
             stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - stays
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

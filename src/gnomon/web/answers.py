@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel
 
 from gnomon.core.errors import Problem, Stale
@@ -16,6 +15,7 @@ from gnomon.core.records import Page
 from gnomon.core.values import Json, digest
 
 from .models.problem import ProblemDocument
+from .plain import Plain
 from .problems import MEDIA_TYPE
 
 _REFUSALS = {
@@ -35,15 +35,6 @@ _PASSING = frozenset(
     {"paused", "paused_by", "anchor", "next_fire_at", "next_start_at", "fault", "used_by", "created_at", "updated_at"}
 )
 _ALWAYS = (400, 401, 403, 413, 415, 421, 422, 503)
-
-
-class Plain(JSONResponse):
-    """JSON without a detour through pydantic: operations answer JSON objects already."""
-
-    def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
-            "utf-8", "surrogatepass"
-        )
 
 
 def ok(value: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:

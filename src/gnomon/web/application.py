@@ -14,12 +14,13 @@ from gnomon.core.access import Permission
 from gnomon.core.version import __version__
 
 from . import health, metrics, problems, root
-from .answers import Plain, answers
+from .answers import answers
 from .asking import Asked, needs
 from .gate import Gate
 from .hub import Hub
 from .models.about import Document
 from .openapi import document
+from .plain import Plain
 from .rest import ROUTERS
 from .service import Service
 

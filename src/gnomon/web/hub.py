@@ -8,7 +8,6 @@ is kept for a single follower, so none can grow the memory of the server.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from bisect import bisect_right
 from collections import deque
@@ -16,6 +15,7 @@ from collections import deque
 from fastapi.concurrency import run_in_threadpool
 
 from gnomon.core.errors import GnomonError
+from gnomon.core.texts import json_text
 from gnomon.operations.feed import Part, feed_after, newest_change
 
 from .service import Service
@@ -131,6 +131,5 @@ def _finished(part: Part) -> list[tuple[int, bytes]]:
 
 def sse(event: str, data: object, id_: int | str | None = None) -> bytes:
     """One server-sent event (WHATWG HTML, 9.2)."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     head = "" if id_ is None else f"id: {id_}\n"
-    return f"{head}event: {event}\ndata: {text}\n\n".encode("utf-8", "surrogatepass")
+    return f"{head}event: {event}\ndata: {json_text(data)}\n\n".encode()

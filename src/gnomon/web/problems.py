@@ -26,6 +26,8 @@ from gnomon.core.errors import (
 )
 from gnomon.operations.views import problem_view
 
+from .plain import Plain
+
 logger = logging.getLogger("gnomon")
 MOST = 50
 """So many mistakes of one request are told."""
@@ -92,7 +94,7 @@ def problem(
     extra = {"Retry-After": "1"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
     if status is HTTPStatus.UNAUTHORIZED:
         extra["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(document, int(status), {**extra, **(headers or {})}, MEDIA_TYPE)
+    return Plain(document, int(status), {**extra, **(headers or {})}, MEDIA_TYPE)
 
 
 def of_error(error: GnomonError, instance: str) -> JSONResponse:
