@@ -22,6 +22,8 @@ SEEN_AT = {
     "alerts_each_time": 8,
     "alerts_lost": 62,
     "alerts_unordered": 90,
+    "bad_result_is_failure": 0,
+    "bad_value_stops_all": 0,
     "catch_up_all": 8,
     "deadline_ignored": 47,
     "double_claim": 72,

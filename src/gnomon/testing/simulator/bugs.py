@@ -15,8 +15,9 @@ from gnomon.core.flows import Judgement, Verdict
 from gnomon.core.model import CatchUp, CatchUpMode
 from gnomon.core.ports import Reader, Store, Transaction
 from gnomon.core.records import Activity, AttemptRecord, JobRecord, RunRecord, ScheduleRecord, SkipRecord
+from gnomon.core.reports import BAD_RESULT
 from gnomon.core.states import State
-from gnomon.engine import alerting, dispatcher, notifier, planner, progress
+from gnomon.engine import alerting, dispatcher, node, notifier, planner, progress
 from gnomon.engine.performer import Performer
 from gnomon.engine.reaper import Reaper
 from gnomon.operations import definitions
@@ -262,6 +263,26 @@ def _intents_ignored(real: Any) -> Any:
     return adopt
 
 
+@contextmanager
+def _open_gate() -> Iterator[None]:
+    """Whatever is reported goes on as it is, and one report that cannot be written spoils the step."""
+    gate = _swapped(node, "received", lambda real: lambda event, now: event)
+    net = _swapped(node.Node, "_one_by_one", lambda real: lambda self, now: False)
+    with gate(), net():
+        yield
+
+
+def _bad_is_failed(real: Any) -> Any:
+    """A result that cannot be kept makes a failure of what was done."""
+
+    def judged(event: Any, now: datetime) -> Any:
+        kept = real(event, now)
+        bad = isinstance(kept, Ended) and kept.error is not None and kept.error.code == BAD_RESULT
+        return replace(kept, outcome=Outcome.FAILED) if bad else kept
+
+    return judged
+
+
 @dataclass(frozen=True, slots=True)
 class Bug:
     """A guard taken out: of the store, or of a function of the scheduler."""
@@ -297,5 +318,7 @@ BUGS: Mapping[str, Bug] = {
     "alerts_unordered": Bug(_through(_Unordered)),
     "alerts_lost": Bug(patch=_swapped(notifier, "after_try", _never_again)),
     "intents_ignored": Bug(patch=_swapped(SimExecutor, "adopt", _intents_ignored)),
+    "bad_value_stops_all": Bug(patch=_open_gate),
+    "bad_result_is_failure": Bug(patch=_swapped(node, "received", _bad_is_failed)),
     "doubt_forgotten": Bug(patch=_swapped(Performer, "missing", lambda real: lambda *_: [])),
 }

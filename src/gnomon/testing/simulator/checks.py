@@ -192,6 +192,11 @@ class Checks:
     def _honest(self, runs: list[RunRecord], attempts: Mapping[str, tuple[AttemptRecord, ...]]) -> None:
         """A run is what its last attempt was, and that what its process was."""
         for run in runs:
+            for attempt in attempts.get(run.id, ()):
+                process = self.world.processes.get((run.id, attempt.number))
+                good = process is not None and process.exit_code == 0 and process.stopping is None
+                wrong = good and attempt.outcome is Outcome.FAILED
+                _demand(not wrong, f"run {run.id} says that it failed; its process did what it had to")
             if run.state is not State.SUCCEEDED:
                 continue
             last = attempts[run.id][-1]
