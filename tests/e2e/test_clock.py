@@ -126,3 +126,25 @@ def test_start_up_jobs_of_files_whose_time_lies_ahead_run(site: SetClock, ahead_
     site.serve()
     until(lambda: lines(site, "often") >= 2, "its files count")
     assert lines(site, "boot") == 1
+
+
+@pytest.mark.parametrize("by_s", [HOUR, -HOUR])
+def test_what_a_predecessor_began_is_as_old_as_it_is(site: SetClock, by_s: float) -> None:
+    call = {"type": "python", "callable": "time:sleep", "args": [600]}
+    command = {"type": "command", "command": ["sleep", "600"]}
+    jobs = [
+        {"job_id": name, "task": task, "timeout": "300s", "schedule": "@reboot"}
+        for name, task in (("call", call), ("command", command))
+    ]
+    site.write("jobs.yaml", jobs)
+    first = site.serve()
+    begun = "select count(*) n from attempts where started_at is not null"
+    until(lambda: site.rows(begun) and site.rows(begun)[0]["n"] == 2, "both have begun")
+    site.kill(first)
+    (site.jobs / "jobs.yaml").unlink()  # the next start begins no others
+    site.ahead(by_s)
+    tick(site, "often")
+    site.serve()
+    until(lambda: "took over 2 attempts" in site.log.read_text(), "the next has them")
+    until(lambda: lines(site, "often") >= 2, "and steps")
+    assert {r["state"] for r in site.rows("select state from runs where job_id in ('call', 'command')")} == {"running"}

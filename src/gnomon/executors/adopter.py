@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gnomon.core.attempts import Adoption, AttemptSpec, Outcome
 
 from .adoption import Fate, Finding, look, settle
-from .attempt import Attempt, Key, Trace, elapsed_since, ticks_at, trace_of
+from .attempt import Attempt, Key, Trace, elapsed_since, trace_of
 from .ending import unknown
 from .files import Intent, Reason, read_intent
 from .launcher import Launcher
@@ -137,10 +137,7 @@ class Adopter:
     def _found(self, spec: AttemptSpec, base: str, trace: Trace, finding: Finding) -> Attempt:
         """A record of an attempt whose shim we can not hold: members are recognised by their mark alone."""
         supervisor, claim = self._supervisor, finding.claim
-        start = trace.start
-        if claim is not None and not start:
-            start = ticks_at(claim.at, supervisor.clock.now())
         pid = claim.pid if claim is not None else trace.pid
-        attempt = supervisor.attempt(spec, base, pid, start, supervisor.clock.monotonic())
+        attempt = supervisor.attempt(spec, base, pid, trace.start, supervisor.clock.monotonic())
         attempt.measured = False
         return attempt

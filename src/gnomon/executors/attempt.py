@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from gnomon.core.attempts import AttemptSpec, Handle
 from gnomon.core.values import Json
@@ -102,8 +101,3 @@ def trace_of(handle: Handle | None) -> Trace:
 def elapsed_since(start: int) -> float:
     """Seconds since a process began, suspend included."""
     return max(0.0, processes.boot_seconds() - start / processes.TICKS)
-
-
-def ticks_at(instant: datetime, now: datetime) -> int:
-    """About when `instant` was, in ticks since boot; two seconds early to be safe."""
-    return max(0, int((processes.boot_seconds() - (now - instant).total_seconds() - 2.0) * processes.TICKS))

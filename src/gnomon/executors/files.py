@@ -22,7 +22,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +30,8 @@ from urllib.parse import quote, unquote
 
 from gnomon.core.values import EPOCH, from_micros, parse_rfc3339, rfc3339
 from gnomon.system.plainfiles import open_plain, read_whole, remove
+
+from .processes import boot_seconds
 
 SAID = ".said"
 PROTOCOL = (".claim", ".exit", ".intent", ".result", SAID)
@@ -51,10 +53,18 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An attempt is to be stopped, decided at `at` (wall clock)."""
+    """An attempt is to be stopped, decided at `at` (wall clock).
+
+    `boot_s`: of one that was read, when it was written in seconds since boot; 0.0 if that is not known.
+    """
 
     reason: Reason
     at: datetime
+    boot_s: float = field(default=0.0, compare=False)
+
+    def waited_s(self) -> float:
+        """How long it stands, by a clock that nobody sets; 0.0 for one that was just decided."""
+        return max(0.0, boot_seconds() - self.boot_s) if self.boot_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +190,8 @@ def record_intent(base: str, intent: Intent) -> Intent:
 
     A disk that refuses it is no reason to let a command run on: then the given intent stands, undocumented.
     """
-    text = json.dumps({"reason": intent.reason.value, "at": rfc3339(intent.at)}) + "\n"
+    said = {"reason": intent.reason.value, "at": rfc3339(intent.at), "boot_s": boot_seconds()}
+    text = json.dumps(said) + "\n"
     part = f"{base}.intent-{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(base), mode=0o700, exist_ok=True)
@@ -207,7 +218,7 @@ def read_intent(base: str) -> Intent | None:
         return None
     try:
         data = json.loads(found[0])
-        return Intent(Reason(data["reason"]), parse_rfc3339(data["at"]))
+        return Intent(Reason(data["reason"]), parse_rfc3339(data["at"]), float(data.get("boot_s", 0.0)))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 

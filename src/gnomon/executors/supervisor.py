@@ -151,8 +151,7 @@ class Supervisor:
         attempt.intent = intent
         if attempt.elsewhere:  # nothing of it is within reach; it ends when it ends
             return
-        waited_s = max(0.0, (self.clock.now() - intent.at).total_seconds())
-        grace_s = max(0.0, attempt.spec.kill_grace_s - waited_s)
+        grace_s = max(0.0, attempt.spec.kill_grace_s - intent.waited_s())
         attempt.tree = Tree(
             attempt.target,
             self.clock.monotonic() + grace_s,

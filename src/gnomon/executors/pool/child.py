@@ -89,7 +89,7 @@ class Child:
                 self._tell(told) if told else None
                 return
             began = self._clock.now().timestamp()
-            record = Began(order.run, order.number, order.token, began)
+            record = Began(order.run, order.number, order.token, began, self._clock.steady())
             if not self._tell(told, line("S", record)) or self._fenced(order):
                 self._tell(b"", line("R", record))
                 told = b""

@@ -73,8 +73,7 @@ class Stopper:
             return
         errand.intent = record_intent(errand.base, errand.intent or Intent(reason, self._clock.now()))
         chase = self._chases[errand.key] = _Chase(body, errand, sync, done)
-        waited_s = max(0.0, (self._clock.now() - errand.intent.at).total_seconds())
-        left_s = max(0.0, errand.spec.kill_grace_s - waited_s)
+        left_s = max(0.0, errand.spec.kill_grace_s - errand.intent.waited_s())
         sync()  # TERM goes to its children too: they must not be those of the next attempt
         if left_s > 0 and body.current is errand and not chase.frozen:
             self._term(body)

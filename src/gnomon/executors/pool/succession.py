@@ -24,7 +24,7 @@ from gnomon.executors.loop import Loop, Timer
 
 from .places import Identity, Places, Story, identity, stories
 from .reports import Reports
-from .settling import instant, seconds
+from .settling import instant
 from .stopping import Stopper
 from .worker import Errand
 
@@ -155,15 +155,14 @@ class Succession:
             if errand.key in self._relics:
                 self._dead(relic)
         else:
-            self._watch(relic, orphan)
+            self._watch(relic, orphan, story.began.ago_s(self._clock))
 
-    def _watch(self, relic: Relic, orphan: Adoption) -> None:
+    def _watch(self, relic: Relic, orphan: Adoption, ago_s: float) -> None:
         errand = relic.current
         assert errand is not None
         if orphan.handle is None:
             self._reports.started(errand, relic.prefix, relic.pid, relic.start)
         if errand.spec.timeout_s is not None:
-            ago_s = max(0.0, seconds(self._clock.now()) - errand.began)
             errand.deadline = self._clock.monotonic() + errand.spec.timeout_s - ago_s
         if errand.intent is not None:
             self._stop(relic, errand.intent.reason)

@@ -8,11 +8,11 @@ Worker → scheduler, one packet of records, byte by byte what it has written to
 was too much for the socket, read the journal.
 
 Records, one JSON array per line:
-    ["S", run, number, token, at]                                              it begins (if no R follows)
+    ["S", run, number, token, at, steady]                                      it begins (if no R follows)
     ["X", run, number, token, at, seconds, ok, exit, code, message, log, result]   it has ended; the executor `shared`
         adds why the worker itself has stopped it: "timed_out", "cancelled"
-    ["R", run, number, token, at]                                              it was not begun, and will not be
-`at` is in seconds since 1970 (UTC).
+    ["R", run, number, token, at, steady]                                            it was not begun, and will not be
+`at` is in seconds since 1970 (UTC), `steady` in seconds since boot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from gnomon.core.ports import Clock
 
 PACKET_LIMIT = 100_000
 BEHIND = b"!"
@@ -42,12 +45,17 @@ class Order(NamedTuple):
 
 
 class Began(NamedTuple):
-    """An `S` or `R` record."""
+    """An `S` or `R` record. `steady`: the same instant in seconds since boot; 0.0 if that is not known."""
 
     run: str
     number: int
     token: int
     at: float
+    steady: float = 0.0
+
+    def ago_s(self, clock: Clock) -> float:
+        """How long ago it was, by a clock that nobody sets where that is known."""
+        return max(0.0, clock.steady() - self.steady if self.steady else clock.now().timestamp() - self.at)
 
 
 class Over(NamedTuple):

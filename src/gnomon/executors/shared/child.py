@@ -136,7 +136,7 @@ class Child:
         except (OSError, ValueError, TypeError):
             self._refuse(key, Began(run, number, 0, at))
             return
-        record = Began(order.run, order.number, order.token, at)
+        record = Began(order.run, order.number, order.token, at, self._clock.steady())
         try:
             self._journal.begins(key, line("S", record))
             refused = self._leaving or _fenced(order)

@@ -20,7 +20,6 @@ from gnomon.executors.killing import Killer, Tree
 from gnomon.executors.loop import Loop
 from gnomon.executors.pool.places import Identity, Places, Story, identity, stories
 from gnomon.executors.pool.reports import Reports
-from gnomon.executors.pool.settling import seconds
 from gnomon.executors.pool.succession import Mortal, stray_of, told_of
 from gnomon.executors.pool.worker import Errand
 from gnomon.executors.processes import Target, mark_of
@@ -135,14 +134,13 @@ class SharedSuccession:
             self._loop.submit(lambda relic=relic: self._look(relic))  # type: ignore[misc]
         relic.errands[errand.key], self._of[errand.key] = errand, relic
         relic.read = ()
-        self._watch(relic, errand, announce=orphan.handle is None)
+        self._watch(relic, errand, story.began.ago_s(self._clock), announce=orphan.handle is None)
 
-    def _watch(self, relic: Relic, errand: Errand, *, announce: bool) -> None:
+    def _watch(self, relic: Relic, errand: Errand, ago_s: float, *, announce: bool) -> None:
         """Its timeout and a cancel that was begun are ours now."""
         if announce:
             self._reports.started(errand, relic.prefix, relic.pid, relic.start)
         if errand.spec.timeout_s is not None:
-            ago_s = max(0.0, seconds(self._clock.now()) - errand.began)
             errand.deadline = self._clock.monotonic() + errand.spec.timeout_s - ago_s
         intent, errand.intent = errand.intent, None
         if intent is not None:
@@ -152,8 +150,7 @@ class SharedSuccession:
         if errand.intent is not None or not relic.near:
             return
         errand.intent = record_intent(errand.base, Intent(reason, self._clock.now()))
-        waited_s = max(0.0, (self._clock.now() - errand.intent.at).total_seconds())
-        left_s = max(0.0, errand.spec.kill_grace_s - waited_s)
+        left_s = max(0.0, errand.spec.kill_grace_s - errand.intent.waited_s())
         errand.deadline = self._clock.monotonic() + left_s + _SLACK_S
         relic.look()
 
