@@ -26,6 +26,7 @@ from .records import (
     LeaderRecord,
     NodeRecord,
     Page,
+    Pruned,
     RunFilter,
     RunRecord,
     ScheduleFilter,
@@ -72,6 +73,9 @@ class Logs(Protocol):
 
     def delete(self, run_id: str, number: int) -> None:
         """Remove it. Idempotent."""
+
+    def kept(self, part: int, before: datetime) -> Sequence[tuple[str, int]]:
+        """Attempts with output in this part (0 to 255) of all that there is, not touched since `before`."""
 
 
 class Reader(AccessReader, Protocol):
@@ -165,6 +169,12 @@ class Reader(AccessReader, Protocol):
         """The same for a whole period, with the whole minutes at its ends."""
 
     def runs_by_id(self, run_ids: Collection[str]) -> Mapping[str, RunRecord]: ...
+
+    def known_runs(self, run_ids: Collection[str]) -> Collection[str]:
+        """Those of these ids that there are runs of."""
+
+    def standing_flows(self, flow_ids: Collection[str]) -> Collection[str]:
+        """Those of these flows in which something is not over: a run, or an item of one."""
 
     def active_runs(self, job_id: str) -> Sequence[RunRecord]:
         """Its runs that are not over, oldest due first."""
@@ -399,11 +409,10 @@ class Transaction(Reader, AccessWriter, Protocol):
         """Remove at most `limit` versions that no run refers to: of configurations that are gone, and those older
         than the newest `KEPT_VERSIONS`. Returns how many."""
 
-    def prune(
-        self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int
-    ) -> Sequence[tuple[str, int]]:
+    def prune(self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int) -> Pruned:
         """Remove finished runs due before `runs_before` or beyond the newest `runs_per_job` of their job, old
-        skips and changes, and definitions nobody refers to; at most `limit` runs. Returns the removed attempts."""
+        skips and changes, and definitions nobody refers to; at most `limit` runs. What a run needs that is not over
+        stays: its flow, and of its upstreams in others those among which it would look."""
 
 
 class Courier(Protocol):

@@ -259,6 +259,14 @@ class AuditRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a step of retention removed. `attempts`: of the runs, (run, number); `more`: another step is wanted now."""
+
+    attempts: tuple[tuple[str, int], ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One commit as others follow it: which objects it touched, per kind (`runs`, `jobs`, `schedules`, …)."""
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gnomon.core.access import ANSWERS_KEPT, SESSION_IDLE
 from gnomon.core.attempts import Executor
 from gnomon.core.ports import Logs, Store, Transaction
+from gnomon.core.records import Pruned
 from gnomon.core.timekeeping import Timekeeper
 
 from .settings import EngineSettings
 
 BATCH = 500
+SHARE_S = 0.05
+"""How long a step may go on with it: then it is the turn of what is due."""
+PARTS = 256
 PERIOD = timedelta(minutes=1)
 CHANGES_KEPT = timedelta(hours=1)
 SWEEP = timedelta(minutes=10)
@@ -27,9 +31,10 @@ class Janitor:
     settings: EngineSettings
     next_at: datetime | None = None
     swept_s: float | None = None
+    part: int = 0
 
-    def step(self, store: Store, logs: Logs, now: datetime, time: Timekeeper) -> None:
-        """One batch; the next comes at once while there is more, else in a minute.
+    def step(self, store: Store, logs: Logs, now: datetime, time: Timekeeper, monotonic: Callable[[], float]) -> None:
+        """As many batches as there is time for; the rest comes with the next step, at once. Without any, in a minute.
 
         What is gone cannot be had back, so nothing goes on the word of a clock that was set: it waits until the clock
         is believed.
@@ -40,26 +45,50 @@ class Janitor:
         if self.next_at is not None and now < self.next_at <= now + PERIOD:
             return
 
-        def work(tx: Transaction) -> Sequence[tuple[str, int]]:
-            tx.prune_configurations(BATCH)
-            tx.prune_access(
-                now=now,
-                idle_since=now - SESSION_IDLE,
-                answers_before=now - ANSWERS_KEPT,
-                audit_before=now - timedelta(days=self.settings.retention_audit_days),
-                limit=BATCH,
+        begin = monotonic()
+        while self._batch(store, logs, now):
+            if monotonic() - begin >= SHARE_S:
+                self.next_at = now
+                return
+        self._orphans(store, logs, now)
+        self.next_at = now + PERIOD
+
+    def _batch(self, store: Store, logs: Logs, now: datetime) -> bool:
+        """Remove some; whether there is more. Rows go before their files: see `_orphans`."""
+
+        def work(tx: Transaction) -> Pruned:
+            others = (
+                tx.prune_configurations(BATCH),
+                tx.prune_access(
+                    now=now,
+                    idle_since=now - SESSION_IDLE,
+                    answers_before=now - ANSWERS_KEPT,
+                    audit_before=now - timedelta(days=self.settings.retention_audit_days),
+                    limit=BATCH,
+                ),
             )
-            return tx.prune(
+            done = tx.prune(
                 runs_before=now - timedelta(days=self.settings.retention_days),
                 runs_per_job=self.settings.retention_runs,
                 changes_before=now - CHANGES_KEPT,
                 limit=BATCH,
             )
+            return replace(done, more=done.more or max(others) >= BATCH)
 
-        removed = store.write(work)
-        for run_id, number in removed:
+        done = store.write(work)
+        for run_id, number in done.attempts:
             logs.delete(run_id, number)
-        self.next_at = now + (PERIOD if len(removed) < BATCH else timedelta(0))
+        return done.more
+
+    def _orphans(self, store: Store, logs: Logs, now: datetime) -> None:
+        """Remove logs whose run is gone, in another part of them each time: somebody died, or was refused, between
+        the removal of a run and that of its log."""
+        found = logs.kept(self.part, now - SWEEP)
+        known = store.read(lambda r: r.known_runs({run_id for run_id, _ in found})) if found else ()
+        for run_id, number in found:
+            if run_id not in known:
+                logs.delete(run_id, number)
+        self.part = (self.part + 1) % PARTS
 
     def sweep(self, store: Store, executors: Iterable[Executor], now: datetime, steady_s: float) -> None:
         """Have executors forget attempts whose end is durable: a crash may have come between the two."""

@@ -264,7 +264,7 @@ class Node:
     def _clean(self, now: datetime, acts: Acts) -> None:
         """Housekeeping; it may fail (a log that cannot be removed) without keeping jobs from running."""
         try:
-            self.janitor.step(self.store, self.logs, now, self.time)
+            self.janitor.step(self.store, self.logs, now, self.time, self.clock.monotonic)
             self.janitor.sweep(self.store, self.executors.values(), now, self.time.steady_s)
             if self.standing.step(self.store, now, self.time.steady_s):
                 acts.wake(now)

@@ -40,6 +40,7 @@ _LIMIT = 65_536
 _NOT_ITS_FAULT = frozenset({errno.ENOENT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _MOST_NS = 253_402_214_400 * 10**9  # the end of the year 9999, minus a day
 _EXIT = re.compile(rb"(?s)(.*?)(?:\A|(?<=\n))=(cwd|\d{1,3})\n\Z")
+_LOG = re.compile(r"(.+)\.(\d+)\.(?:log|cut)")
 _NAME = re.compile(r"(.+)\.(\d+)\.(?:claim|exit|intent|result|said)")
 
 
@@ -140,6 +141,17 @@ class AttemptFiles:
                         at = min(status.st_mtime, status.st_ctime)  # a command can set the first to any time
                         newest[key] = max(newest.get(key, 0.0), at)
         yield from (key for key, at in sorted(newest.items()) if at < before.timestamp())
+
+    def logs(self, part: int, before: datetime) -> Iterator[tuple[str, int]]:
+        """Attempts with output in one of the 256 folders, not touched since `before`."""
+        found = set()
+        with contextlib.suppress(OSError), os.scandir(self.directory / f"{part:02x}") as entries:
+            for entry in entries:
+                match = _LOG.fullmatch(entry.name)
+                with contextlib.suppress(OSError):
+                    if match is not None and entry.stat(follow_symlinks=False).st_ctime < before.timestamp():
+                        found.add((unquote(match[1]), int(match[2])))
+        yield from sorted(found)
 
 
 def read_claim(base: str) -> Claim | None:

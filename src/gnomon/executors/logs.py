@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,6 +48,10 @@ class Logs:
         path = self._path(run_id, number)
         for name in (path, path.removesuffix(".log") + ".cut"):
             remove(name)
+
+    def kept(self, part: int, before: datetime) -> Sequence[tuple[str, int]]:
+        """Attempts with output in this part (0 to 255) of all that there is, not touched since `before`."""
+        return list(self._files.logs(part, before))
 
     def _path(self, run_id: str, number: int) -> str:
         return self._files.base(run_id, number) + ".log"

@@ -202,6 +202,9 @@ def _remove(desk: Desk, tx: Transaction, ids: Sequence[str]) -> tuple[list[str],
     kept = [Kept(i, reason) for i in ids if i in runs and (reason := _unfinished(runs[i])) is not None]
     busy = [i for i, items in tx.item_counts(ids).items() if not FINAL.issuperset(items)]
     kept += [Kept(i, "an item of it is not over: running or waiting work is never deleted") for i in busy]
+    standing = tx.standing_flows({runs[i].flow_id for i in ids if i in runs})
+    needed = "runs of its flow are not over, and may need its result"
+    kept += [Kept(i, needed) for i in ids if i in runs and runs[i].flow_id in standing and runs[i].state in FINAL]
     held = {item.id for item in kept}
     gone = [i for i in ids if i in runs and i not in held]
     logs = logs_of(tx, gone)

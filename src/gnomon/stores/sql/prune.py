@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, select, tuple_
 
+from gnomon.core.records import Pruned
 from gnomon.core.states import FINAL, State
 from gnomon.core.values import to_micros
 
+from .needed import Candidate, NeededReads
 from .schema import (
     LIVE_ATTEMPT,
     among,
@@ -28,6 +31,7 @@ from .session import Row, Statement, given, listed, upsert, within
 from .tallies import TallyWrites
 
 JOBS_PER_CALL = 256
+_PAGE, _MOST_PAGES = 500, 20
 _NEVER = 1 << 62  # later than any instant
 _SWEEP_NAME = "store.prune_after"
 _FINAL_RUN = among(runs.c.state, FINAL)
@@ -39,11 +43,12 @@ _ITEMS_OF = Statement(
     .limit(given("limit"))
 )
 
+_KEY = tuple_(runs.c.due_at, runs.c.id)
+_CANDIDATE = select(runs.c.due_at, runs.c.id, runs.c.job_id, runs.c.flow_id).where(
+    _FINAL_RUN, _NO_ITEM, tuple_(given("after_at"), given("after_id")) < _KEY
+)
 _OLD = Statement(
-    select(runs.c.id)
-    .where(_FINAL_RUN, _NO_ITEM, runs.c.due_at < given("before"))
-    .order_by(runs.c.due_at, runs.c.id)
-    .limit(given("limit"))
+    _CANDIDATE.where(runs.c.due_at < given("before")).order_by(runs.c.due_at, runs.c.id).limit(given("limit"))
 )
 _SWEPT = Statement(select(settings.c.value).where(settings.c.name == given("name")))
 _SWEEP = Statement(
@@ -58,13 +63,7 @@ _OLDEST_KEPT = Statement(
     .offset(given("newer"))
 )
 _BEYOND = Statement(
-    select(runs.c.id)
-    .where(
-        _FINAL_RUN,
-        _NO_ITEM,
-        runs.c.job_id == given("job_id"),
-        tuple_(runs.c.due_at, runs.c.id) < tuple_(given("due_at"), given("id")),
-    )
+    _CANDIDATE.where(runs.c.job_id == given("job_id"), tuple_(given("due_at"), given("id")) > _KEY)
     .order_by(runs.c.due_at, runs.c.id)
     .limit(given("limit"))
 )
@@ -125,34 +124,48 @@ _DROP_NODES = Statement(
 _PUT_SETTING = upsert(settings)
 
 
-class PruneWrites(TallyWrites):
+class PruneWrites(NeededReads, TallyWrites):
     """Removal of what is old."""
 
-    def prune(
-        self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int
-    ) -> Sequence[tuple[str, int]]:
+    def prune(self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int) -> Pruned:
         before = to_micros(runs_before)
-        doomed = [row[0] for row in self.fetch(_OLD, before=before, limit=limit)]
+        doomed = dict.fromkeys(self._unneeded(_OLD, limit, before=before))
         swept = self._sweep(doomed, runs_per_job, limit)
-        doomed = self._with_items(doomed, limit) if doomed else doomed
+        gone = self._with_items(list(doomed), limit) if doomed else []
         removed: list[Row] = []
-        if doomed:
-            ids = listed(doomed)
+        if gone:
+            ids = listed(gone)
             removed = self.fetch(_ATTEMPTS, ids=ids)
-            self.untally(doomed)
+            self.untally(gone)
             self.change(_DROP_ATTEMPTS, ids=ids)
             self.change(_DROP_RUNS, ids=ids)
-            self.touch("runs", doomed)
+            self.touch("runs", gone)
         while swept:
             stale = self.fetch(_STALE, job_ids=listed(swept))
             self.change_many(_DROP_DEFINITION, stale)
             swept = [job_id for job_id, _ in stale]
-        self.change(_DROP_SKIPS, before=before, limit=limit)
-        self.change(_DROP_DELIVERIES, before=before, limit=limit)
-        self.change(_DROP_INCIDENTS, before=before, limit=limit)
+        others = [
+            self.change(_DROP_SKIPS, before=before, limit=limit),
+            self.change(_DROP_DELIVERIES, before=before, limit=limit),
+            self.change(_DROP_INCIDENTS, before=before, limit=limit),
+        ]
         self.change(_DROP_NODES, before=to_micros(changes_before))
-        self.change(_DROP_CHANGES, before=to_micros(changes_before), limit=max(limit, 1000))
-        return [(run_id, number) for run_id, number in removed]
+        entries = max(limit, 1000)
+        left = self.change(_DROP_CHANGES, before=to_micros(changes_before), limit=entries) >= entries
+        more = left or max(others) >= limit or (bool(gone) and max(len(gone), len(doomed)) >= limit)
+        return Pruned(tuple((run_id, number) for run_id, number in removed), more)
+
+    def _unneeded(self, statement: Statement, room: int, **values: Any) -> Iterator[str]:
+        """At most `room` runs of these that nobody needs, oldest first; those that are needed are passed over."""
+        after, size = (-_NEVER, ""), room
+        for _ in range(_MOST_PAGES):
+            rows = self.fetch(statement, after_at=after[0], after_id=after[1], limit=size, **values)
+            found = self.unneeded([Candidate(*row) for row in rows])[:room]
+            yield from (one.id for one in found)
+            room -= len(found)
+            if room <= 0 or len(rows) < size:
+                return
+            after, size = (rows[-1][0], rows[-1][1]), _PAGE
 
     def _with_items(self, doomed: list[str], limit: int) -> list[str]:
         """Items go before the run they belong to, not more than `limit` at once; one that still runs keeps it."""
@@ -165,19 +178,21 @@ class PruneWrites(TallyWrites):
             return gone
         return gone + [run_id for run_id in doomed if run_id not in busy]
 
-    def _sweep(self, doomed: list[str], keep: int, limit: int) -> list[str]:
+    def _sweep(self, doomed: dict[str, None], keep: int, limit: int) -> list[str]:
         """Add runs beyond the newest `keep` of the next jobs in line; the ids of the jobs looked at."""
         row = self.first(_SWEPT, name=_SWEEP_NAME)
         after = "" if row is None else str(row[0])
         line = [found[0] for found in self.fetch(_SWEEP, after=after, limit=JOBS_PER_CALL)]
-        known, position = set(doomed), after
+        position = after
         for job_id in line:
             if len(doomed) >= limit:
                 break
             oldest = self.first(_OLDEST_KEPT, job_id=job_id, newer=keep - 1) if keep else (_NEVER, "")
             if oldest is not None:
-                rows = self.fetch(_BEYOND, job_id=job_id, due_at=oldest[0], id=oldest[1], limit=limit + len(known))
-                doomed += [row[0] for row in rows if row[0] not in known][: limit - len(doomed)]
+                for run_id in self._unneeded(_BEYOND, limit, job_id=job_id, due_at=oldest[0], id=oldest[1]):
+                    if len(doomed) >= limit:
+                        break
+                    doomed[run_id] = None
             if len(doomed) < limit:
                 position = job_id
         if len(line) < JOBS_PER_CALL and line and position == line[-1]:

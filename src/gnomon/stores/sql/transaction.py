@@ -11,6 +11,7 @@ from .flow_lists import FlowLists
 from .job_lists import JobLists
 from .jobs import JobReads, JobWrites
 from .misc import MiscReads, MiscWrites
+from .needed import NeededReads
 from .nodes import NodeReads, NodeWrites
 from .prune import PruneWrites
 from .run_lists import RunLists
@@ -28,6 +29,7 @@ class SqlReader(
     ScheduleReads,
     RunReads,
     RunLists,
+    NeededReads,
     AttemptReads,
     SkipReads,
     FlowLists,

@@ -70,6 +70,9 @@ class NoLogs:
     def delete(self, run_id: str, number: int) -> None:
         pass
 
+    def kept(self, part: int, before: datetime) -> Sequence[tuple[str, int]]:
+        return ()
+
 
 class Simulation:
     """A deployment of up to three nodes on one store, driven by `seed` alone.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from gnomon.core.model import Dependency
 from gnomon.core.ports import Store
-from gnomon.core.records import RunFilter
+from gnomon.core.records import Cause, Pruned, RunFilter
 from gnomon.core.states import ACTIVE, FINAL, State
 from gnomon.system.clock import VirtualClock
 
-from .base import StoreCase, at, attempt, ids, job_record, put_jobs, put_runs, run
+from .base import StoreCase, at, attempt, ids, job, job_record, put_jobs, put_runs, run
 from .misc import skip
 
 LONG_AGO = -1e9
@@ -20,6 +21,13 @@ def prune(
     store: Store, before: float = LONG_AGO, keep: int = 1000, changes: float = LONG_AGO, limit: int = 100
 ) -> Sequence[tuple[str, int]]:
     """One step."""
+    return step(store, before, keep, changes, limit).attempts
+
+
+def step(
+    store: Store, before: float = LONG_AGO, keep: int = 1000, changes: float = LONG_AGO, limit: int = 100
+) -> Pruned:
+    """One step, and whether another one is wanted."""
     moment: datetime = at(changes)
     return store.write(
         lambda tx: tx.prune(runs_before=at(before), runs_per_job=keep, changes_before=moment, limit=limit)
@@ -96,6 +104,55 @@ class PruneCases(StoreCase):
         prune(store, before=10)
         prune(store, before=10)
         assert versions() == [3, 4]
+
+    def test_the_store_says_whether_there_is_more(self, store: Store) -> None:
+        """Whatever it is that is left: runs without attempts count like others."""
+        put_jobs(store, "a", "b")
+        put_runs(store, *[run(str(n), n, State.SKIPPED, "ab"[n % 2]) for n in range(9)])
+        store.write(lambda tx: tx.insert_attempts([attempt("0")]))
+        said = [step(store, before=99, limit=3) for _ in range(4)]
+        assert [one.more for one in said] == [True, True, True, False]
+        assert [one.attempts for one in said] == [(("0", 1),), (), (), ()]
+        store.write(lambda tx: tx.insert_skips([skip(moment, moment) for moment in range(5)]))
+        assert [step(store, before=99, limit=2).more for _ in range(3)] == [True, True, False]
+
+    def test_what_a_flow_needs_that_is_not_over_stays(self, store: Store) -> None:
+        """And what lies behind it in line goes all the same."""
+        put_jobs(store, "a", "b")
+        for n in range(3):
+            put_runs(
+                store,
+                run(f"r{n}", n, State.SUCCEEDED, "a"),
+                run(f"d{n}", n, State.WAITING if n < 2 else State.FAILED, "b", flow_id=f"r{n}", cause=Cause.DOWNSTREAM),
+                run(f"e{n}", n, State.SUCCEEDED, "b", flow_id=f"r{n}", cause=Cause.DOWNSTREAM),
+            )
+        for _ in range(3):
+            prune(store, before=99, keep=0, limit=1)
+            prune(store, keep=0, limit=1)
+        assert sorted(ids(store.read(lambda r: r.runs(RunFilter(), 50)).items)) == ["d0", "d1", "e0", "e1", "r0", "r1"]
+
+    def test_what_an_item_needs_that_is_run_again_stays(self, store: Store) -> None:
+        put_jobs(store, "a", "b")
+        put_runs(
+            store,
+            run("r", 0, State.SUCCEEDED, "a"),
+            run("p", 0, State.FAILED, "b", flow_id="r", cause=Cause.DOWNSTREAM),
+            run("i", 0, State.RUNNING, "b", flow_id="r", parent_id="p", item=1, cause=Cause.DOWNSTREAM),
+        )
+        prune(store, before=99, keep=0)
+        assert store.read(lambda r: r.run("r")) is not None
+        assert store.read(lambda r: r.run("p")) is not None
+
+    def test_what_a_job_below_would_look_for_in_other_flows_stays(self, store: Store) -> None:
+        """Of an upstream with a schedule of its own: the runs up to the one that waits, not all of them."""
+        below = job("b", depends_on=(Dependency("a"),))
+        put_jobs(store, "a", job_record(below))
+        put_runs(store, *[run(f"{n:03}", n, State.SUCCEEDED, "a") for n in range(400)])
+        put_runs(store, run("w", 200, State.WAITING, "b"))
+        for _ in range(9):
+            prune(store, keep=3)
+        left = [int(one.id) for one in store.read(lambda r: r.runs(RunFilter(job_id="a"), 500)).items]
+        assert left == [399, 398, 397, *range(200, 100, -1)]
 
     def test_old_skips_and_changes(self, store: Store, clock: VirtualClock) -> None:
         for moment in (0, 10, 20):
