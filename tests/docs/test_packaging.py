@@ -78,7 +78,7 @@ def test_the_unit_leaves_commands_alone_and_watches_the_loop() -> None:
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     text = (PACKAGING / "systemd" / "gnomon.service").read_text("utf-8")
     copy = tmp_path / "gnomon.service"
-    copy.write_text(text.replace("/opt/gnomon/bin/gnomon", sys.executable))
+    copy.write_text(text.replace("/opt/gnomon/bin/gnomon", "/bin/true"))  # any that is there
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False, timeout=60
     )

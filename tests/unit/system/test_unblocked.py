@@ -56,8 +56,9 @@ def test_the_end_does_not_wait_for_a_reader_that_takes_nothing(monkeypatch: pyte
 def test_a_reader_that_is_gone_and_a_full_disk_cost_the_line(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    for file in (os.fdopen(write, "w"), open("/dev/full", "w")):  # noqa: SIM115
-        with file:
+    full = ["/dev/full"] if os.access("/dev/full", os.W_OK) else []  # some sandboxes keep it for root
+    for place in (write, *full):
+        with open(place, "w") as file:
             stream = Unblocked(file)
             stream.write("a\nb\n")
             stream.finish()
