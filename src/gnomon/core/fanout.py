@@ -12,7 +12,7 @@ from datetime import datetime
 
 from . import lifecycle
 from .attempts import Failure
-from .errors import UsageError, usage
+from .errors import usage
 from .handover import Unkept, kept
 from .keys import flow_key, key_parts
 from .lifecycle import SKIPPED_BY_HAND
@@ -132,11 +132,6 @@ def expanded(parent: RunRecord, count: int, kept: int, now: datetime) -> RunReco
     run = replace(parent, state=advance(parent.state, RunEvent.START), available_at=None)
     note = f"{kept} of {kept + count} items are kept from run {parent.retry_of}" if kept else parent.note
     return replace(lifecycle.begun(run, now), waiting_for=f"{count} items" if count != 1 else "1 item", note=note)
-
-
-def not_expanded(parent: RunRecord, error: UsageError, now: datetime) -> RunRecord:
-    """Its list is none."""
-    return lifecycle.fail(parent, now, error.code, str(error))
 
 
 def concluded(parent: RunRecord, standing: Mapping[int, RunRecord], before: Json, now: datetime) -> RunRecord:

@@ -17,6 +17,7 @@ from gnomon.core.replacing import replace
 from gnomon.core.states import State
 
 from .acts import Acts
+from .blame import OWN_FAULTS, blamed
 from .configuring import pinned
 from .context import Context
 from .pace import AHEAD_S, EARLY
@@ -141,7 +142,7 @@ class Dispatcher:
         acts: Acts,
     ) -> None:
         claims = [
-            (lifecycle.start(pinned(tx, run, definitions.get((run.job_id, run.version))), now), State.QUEUED)
+            (lifecycle.start(_pinned(tx, run, definitions.get((run.job_id, run.version))), now), State.QUEUED)
             for run in chosen
         ]
         refused = set(tx.update_runs(claims)) if claims else set()
@@ -170,6 +171,15 @@ def _alone(tx: Transaction, page: Iterable[RunRecord], definitions: Mapping[tupl
     jobs = {r.job_id for r in caught_up if definitions[r.job_id, r.version].overlap is Overlap.ALLOW}
     begun = (State.RUNNING, State.RETRY_WAIT)
     return {job: sum(r.exclusive and r.state in begun for r in tx.active_runs(job)) for job in jobs}
+
+
+def _pinned(tx: Transaction, run: RunRecord, job: Job | None) -> RunRecord:
+    """With the version of its configuration, if that can be read: else its attempt says why not."""
+    try:
+        return pinned(tx, run, job)
+    except OWN_FAULTS as error:
+        blamed(run, error)
+        return run
 
 
 def _too_late(run: RunRecord, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gnomon.core import lifecycle
+from gnomon.core.attempts import Failure
 from gnomon.core.errors import UsageError, usage
 from gnomon.core.fanout import (
     PARENTS,
@@ -17,7 +18,6 @@ from gnomon.core.fanout import (
     concluded,
     expanded,
     item_runs,
-    not_expanded,
     standing_items,
     to_repeat,
 )
@@ -29,6 +29,7 @@ from gnomon.core.states import ACTIVE, State
 from gnomon.core.values import Json
 
 from .acts import Acts, Line
+from .blame import OWN_FAULTS, blamed
 from .context import Context
 from .specs import filled, run_values
 
@@ -87,9 +88,13 @@ class FanOut:
         changes = []
         for parent in tx.runs_by_id(over).values() if over else ():
             if parent.state is State.RUNNING:
-                rounds, before = _history(tx, parent)
-                items = standing_items([*rounds, tx.items(parent.id)])
-                changes.append(concluded(parent, items, before, now))
+                try:
+                    rounds, before = _history(tx, parent)
+                    items = standing_items([*rounds, tx.items(parent.id)])
+                    changes.append(concluded(parent, items, before, now))
+                except OWN_FAULTS as error:
+                    why = blamed(parent, error)
+                    changes.append(lifecycle.fail(replace(parent, result=None), now, why.code, why.message))
         refused = set(tx.update_runs([(run, State.RUNNING) for run in changes])) if changes else set()
         done = [run for run in changes if run.id not in refused]
         acts.log += [_log_line(run, sum(counts[run.id].values())) for run in done]
@@ -97,12 +102,13 @@ class FanOut:
 
     def _expand(self, tx: Transaction, run: RunRecord, job: Job | None, now: datetime) -> tuple[RunRecord | None, int]:
         """The parent as it is afterwards (None: somebody was faster), and how many items it got."""
-        rounds, before = _history(tx, run)
-        standing = standing_items(rounds)
         try:
+            rounds, before = _history(tx, run)
+            standing = standing_items(rounds)
             items = to_repeat(standing) if standing else self._items(tx, run, job)
-        except UsageError as error:
-            failed = not_expanded(run, error, now)
+        except (UsageError, *OWN_FAULTS) as error:
+            why = Failure(error.code, str(error)) if isinstance(error, UsageError) else blamed(run, error)
+            failed = lifecycle.fail(run, now, why.code, why.message)
             return (None if tx.update_runs([(failed, State.QUEUED)]) else failed), 0
         parent = expanded(run, len(items), len(standing) - len(items) if standing else 0, now)
         if tx.update_runs([(parent, State.QUEUED)]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from gnomon.core.states import FINAL, State
 
 from .acts import Acts, Line
 from .alerting import Alerting
+from .blame import OWN_FAULTS, blamed
 from .context import Context
 from .fanout import FanOut
 from .upstreams import outside, window
@@ -61,26 +62,38 @@ class Progress:
                 text = f"version {run.version} of job {run.job_id} is not in the database"
                 changes.append(lifecycle.skip(run, now, "definition_missing", text))
                 continue
-            own = run.schedule_id is not None
-            if own:
-                judgement = judge_window(job.depends_on, window(self.context, tx, run, job), job.restarts)
-            else:
-                judgement = judge(job.depends_on, {**outside(tx, run, job, newest.keys()), **newest})
-            match judgement.verdict:
-                case Verdict.GO:
-                    changes.append(_released(run, job, now))
-                case Verdict.NEVER if own:
-                    changes.append(lifecycle.fail(run, now, judgement.reason, judgement.text))
-                case Verdict.NEVER:
-                    changes.append(lifecycle.skip(run, now, judgement.reason, judgement.text))
-                case Verdict.WAIT if not own and (gone := _gone(tx, job, newest.keys())) is not None:
-                    text = f"upstream {gone} is not in its source any more and has no run here"
-                    changes.append(lifecycle.skip(run, now, "upstream_failed", text))
-                case Verdict.WAIT:
-                    if run.waiting_for != judgement.text:
-                        changes.append(replace(run, waiting_for=judgement.text))
+            try:
+                changed = self._judged(tx, run, job, newest, now)
+            except OWN_FAULTS as error:
+                why = blamed(run, error)
+                changed = lifecycle.fail(run, now, why.code, why.message)
+            if changed is not None:
+                changes.append(changed)
         refused = set(tx.update_runs([(run, State.WAITING) for run in changes])) if changes else set()
         return [run for run in changes if run.state in FINAL and run.id not in refused]
+
+    def _judged(
+        self, tx: Transaction, run: RunRecord, job: Job, newest: Mapping[str, RunRecord], now: datetime
+    ) -> RunRecord | None:
+        """A waiting run as it is now; None: it waits on, for the same."""
+        own = run.schedule_id is not None
+        if own:
+            judgement = judge_window(job.depends_on, window(self.context, tx, run, job), job.restarts)
+        else:
+            judgement = judge(job.depends_on, {**outside(tx, run, job, newest.keys()), **newest})
+        match judgement.verdict:
+            case Verdict.GO:
+                return _released(run, job, now)
+            case Verdict.NEVER if own:
+                return lifecycle.fail(run, now, judgement.reason, judgement.text)
+            case Verdict.NEVER:
+                return lifecycle.skip(run, now, judgement.reason, judgement.text)
+            case Verdict.WAIT:
+                pass
+        if not own and (gone := _gone(tx, job, newest.keys())) is not None:
+            text = f"upstream {gone} is not in its source any more and has no run here"
+            return lifecycle.skip(run, now, "upstream_failed", text)
+        return replace(run, waiting_for=judgement.text) if run.waiting_for != judgement.text else None
 
     def _streaks(self, tx: Transaction, ended: Sequence[RunRecord], now: datetime, acts: Acts) -> None:
         """Count failures in a row, and pause a job that has too many."""

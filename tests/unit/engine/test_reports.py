@@ -14,6 +14,7 @@ from gnomon.core.model import Dependency, Retry, Task
 from gnomon.core.ports import Transaction
 from gnomon.core.records import AttemptRecord, RunRecord
 from gnomon.core.states import State
+from gnomon.engine import dispatcher, fanout, progress
 from gnomon.engine.node import Node
 from gnomon.operations.runs import start_run
 from gnomon.operations.views import run_view
@@ -219,3 +220,54 @@ def test_a_node_that_leaves_takes_what_was_reported(bench: Bench) -> None:
         report(bench.node, over(spec, bench.d.clock.now(), exit_code=code))
     bench.node.leave()
     assert [bench.d.run(job).state for job in "ab"] == [State.SUCCEEDED] * 2
+
+
+# ---- what acting on the values of one run raises ---------------------------------------------------
+
+
+def stumbles(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, job_id: str) -> None:
+    """A function of the scheduler that raises whenever it has to do with this job."""
+    real = getattr(module, name)
+
+    def made(*args: Any, **more: Any) -> Any:
+        if any(getattr(one, "job_id", None) == job_id or getattr(one, "run", None) == job_id for one in args):
+            raise RecursionError("maximum recursion depth exceeded")
+        return real(*args, **more)
+
+    monkeypatch.setattr(module, name, made)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "job"),
+    [
+        (progress.Progress, "_judged", "below"),
+        (fanout, "concluded", "each"),
+        (fanout.FanOut, "_items", "each"),
+        (dispatcher, "pinned", "a"),
+        (dispatcher, "attempt_spec", "a"),
+    ],
+)
+def test_a_fault_at_one_run_is_the_end_of_that_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, job: str
+) -> None:
+    bench.d.add("a")
+    bench.d.add("below", depends_on=(Dependency("root"),))
+    bench.d.add("root")
+    bench.d.add("each", for_each=["x"])
+    stumbles(monkeypatch, module, name, job)
+    for started in ("a", "root", "each"):
+        start_run(bench.d.desk, started)
+    for _ in range(4):
+        bench.node.step()
+        while bench.executor.started:
+            report(bench.node, over(bench.executor.started.pop(), bench.d.clock.now()))
+    ends = {run.job_id: run for run in bench.d.runs() if run.parent_id is None}
+    good = ("pinned",)  # its attempt finds out by itself what it needs
+    bad = {job} if name not in good else set[str]()
+    assert {job_id for job_id, run in ends.items() if run.state is State.FAILED} == bad
+    assert all(run.state in (State.FAILED, State.SUCCEEDED) for run in ends.values())
+    for job_id in bad:
+        error = ends[job_id].error
+        assert error is not None
+        assert error.code == "internal_error"
+    bench.all_is_well()
