@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gnomon.app import unreported
 from gnomon.app.parts import open_parts
 from gnomon.app.running import running
+from gnomon.app.unreported import Unreported
 from gnomon.core.health import Health, Level
+from gnomon.core.records import Source, SourceKind
 from gnomon.executors import loop as executor_loop
+from gnomon.executors.processes import find
+from gnomon.operations.building import build_job
 from gnomon.operations.health import health
+from gnomon.operations.jobs import save_job
+from gnomon.operations.runs import start_run
 from gnomon.operations.settings import load_settings
+from gnomon.operations.why import why
 from tests.support.service import site, until
 
+PYTHON = Source(SourceKind.PYTHON)
 EVERY_SECOND = "job_id: a\nschedule: every 1s\ntask: {type: command, command: 'true'}\n"
 REFUSE = "create trigger refuse before insert on runs begin select raise(abort, 'the disk is odd'); end"
 
@@ -61,6 +73,10 @@ def test_a_thread_that_stands_still_and_calls_that_raise_are_named(
     settings = load_settings({"db": f"sqlite:///{tmp_path}/g.db"}, {}, search=False)
     with open_parts(settings, upgrade=True) as parts, running(parts, jobs=None) as node:
         node.start()
+        node.node.draining = True
+        me = parts.desk("me")
+        save_job(me, build_job({"job_id": "waits", "task": ["true"]}, parts.kinds, parts.task_types, "UTC"), PYTHON)
+        start_run(me, "waits")
 
         def seen() -> Health:
             return health(parts.desk("somebody else"))
@@ -73,6 +89,8 @@ def test_a_thread_that_stands_still_and_calls_that_raise_are_named(
             until(lambda: "has stood still" in seen().line, f"the thread of {name}")
             assert seen().level is Level.DEGRADED
             assert f"the thread gnomon-{name} has stood still" in seen().line
+            explained = why(parts.desk("somebody else"), "waits")
+            assert f"not well: the thread gnomon-{name} has stood still" in explained.verdict
             with monkeypatch.context() as patch:
                 patch.setattr(executor_loop, "STALLED_S", 0.05)
                 until(lambda: seen().level is Level.FAILING, "for long")
@@ -81,6 +99,34 @@ def test_a_thread_that_stands_still_and_calls_that_raise_are_named(
         loop.submit(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
         until(lambda: seen().level is Level.DEGRADED, "a call that raised")
         assert "calls of the thread gnomon-shared failed, 1 lately: ZeroDivisionError" in seen().line
+
+
+def test_attempts_that_are_over_as_processes_only_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings({"db": f"sqlite:///{tmp_path}/g.db"}, {}, search=False)
+    with open_parts(settings, upgrade=True) as parts, running(parts, jobs=None) as node:
+        node.start()
+        me, node_id = parts.desk("me"), node.node.record.node_id
+        task = {"job_id": "a", "task": ["sleep", "600"]}
+        save_job(me, build_job(task, parts.kinds, parts.task_types, "UTC"), PYTHON)
+        start_run(me, "a")
+        looking = Unreported(parts.store, parts.clock, node_id)
+
+        def running_() -> Any:
+            return [a.handle for a in parts.store.read(lambda r: r.live_attempts(node_id)) if a.handle is not None]
+
+        handle = until(running_, "it runs")[0]
+        looking.look()
+        assert list(looking.checks()) == []
+        node.node.inbox.put = lambda event: None  # its end is lost on the way
+        node.node.executors["commands"]._parts.supervisor._sink = lambda event: None  # type: ignore[attr-defined]
+        os.killpg(handle.process["pid"], signal.SIGKILL)
+        until(lambda: find(handle.process["pid"]) is None or find(handle.process["pid"]).state == "Z", "it is gone")
+        looking.look()
+        assert list(looking.checks()) == [], "a moment is no trouble"
+        monkeypatch.setattr(unreported, "PATIENCE", timedelta(0))
+        looking.look()
+        (found,) = looking.checks()
+        assert "1 attempt is over as a process" in found.message
 
 
 def _loop_of(executor: Any) -> executor_loop.Loop:

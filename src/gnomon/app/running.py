@@ -38,6 +38,7 @@ from .courier import Post
 from .executors import Embedding, make_executors
 from .parts import Parts
 from .tracing import Traces
+from .unreported import Unreported
 from .vitals import Vitals
 from .watchdog import Watchdog
 
@@ -202,8 +203,11 @@ def running(
             node.dead_nodes, loop.peers_changed = peers.dead, peers.changed
         files = None if jobs is None else FileDesk(desk, _watcher(parts, jobs))
         post = _post(parts, node) if alerts else None
-        vitals = Vitals(node_id, (loop, node, parts.store, *executors.values(), *logger.handlers), parts.clock, lock)
-        watchdog = Watchdog(parts.desk("watchdog"), vitals)
+        unreported = Unreported(parts.store, parts.clock, node_id)
+        vitals = Vitals(
+            node_id, (loop, node, parts.store, *executors.values(), unreported, *logger.handlers), parts.clock, lock
+        )
+        watchdog = Watchdog(parts.desk("watchdog"), vitals, looks=unreported.look)
         work = Running(parts, node, loop, desk, files, lasting, vitals, watchdog, embedding is not None, post)
         try:
             yield work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from gnomon.core.errors import GnomonError
 from gnomon.core.health import OVERDUE_S, Level
@@ -23,10 +24,19 @@ class Watchdog:
     Args:
         vitals: what the process knows of itself.
         look_s: seconds between looks. overdue_s: how long a schedule may wait for its decision.
+        looks: called before each look.
     """
 
-    def __init__(self, desk: Desk, vitals: Vitals, *, look_s: float = LOOK_S, overdue_s: float = OVERDUE_S) -> None:
-        self._desk, self._vitals = desk, vitals
+    def __init__(
+        self,
+        desk: Desk,
+        vitals: Vitals,
+        *,
+        look_s: float = LOOK_S,
+        overdue_s: float = OVERDUE_S,
+        looks: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._desk, self._vitals, self._looks = desk, vitals, looks
         self._look_s, self._overdue_s = look_s, overdue_s
         self._stop = threading.Event()
         self._seen = self._told = Level.OK
@@ -51,6 +61,7 @@ class Watchdog:
                 self._vitals.tell()
                 if left <= 0:
                     left = self._look_s
+                    self._looks()
                     self._look()
             except GnomonError as error:
                 logger.debug("the watchdog cannot read the database: %s", error)

@@ -23,6 +23,8 @@ STALLED_S = 60.0
 """How long a loop may go without turning: longer than it ever waits (30 s) or tries to write (30 s)."""
 SLOW_S = 10.0
 """How long a thread of an executor may be at one thing before that is told."""
+MOVING = timedelta(minutes=10)
+"""How long all slots may be taken by the same attempts while others wait, before that is told."""
 MOST_TEXT = 300
 """Characters of what a process tells of one check."""
 
@@ -85,6 +87,8 @@ class Facts:
         own: the node of the process that asks, if it is one.
         overdue: how many schedules should have been decided before `now` minus the allowed delay (it may be "at
             least so many"), with the time and id of the one that waits longest.
+        full_since: when an attempt was claimed last, if no scheduler has a free slot.
+        queued: how many runs could have begun, the oldest at queued_since.
         standing: how many schedules stand still, since their rules cannot be evaluated. faults: why, of some of them.
     """
 
@@ -97,6 +101,9 @@ class Facts:
     overdue: int = 0
     overdue_since: datetime | None = None
     overdue_schedule: str | None = None
+    full_since: datetime | None = None
+    queued: int = 0
+    queued_since: datetime | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     standing: int = 0
 
@@ -139,6 +146,7 @@ def judge(facts: Facts) -> Health:
         _leader(facts, fresh),
         _overdue(facts),
         *_standing(facts),
+        *_full(facts),
         *_told(facts, fresh),
     )
     return Health(facts.now, checks)
@@ -183,6 +191,17 @@ def _standing(facts: Facts) -> list[Check]:
     word = "schedule stands" if facts.standing == 1 else "schedules stand"
     named = "; ".join(f"{schedule_id}: {why}" for schedule_id, why in facts.faults.items())
     return [Check("schedule_stands", Level.DEGRADED, f"{facts.standing} {word} still: {named}")]
+
+
+def _full(facts: Facts) -> list[Check]:
+    """Slots that do not move while work waits: long work, or something that keeps them."""
+    since, waiting = facts.full_since, facts.queued_since
+    if not facts.queued or since is None or waiting is None or facts.now - max(since, waiting) < MOVING:
+        return []
+    minutes = int((facts.now - since).total_seconds() // 60)
+    word = "run waits" if facts.queued == 1 else "runs wait"
+    text = f"every slot is taken and nothing has begun for {minutes} minutes; {facts.queued} {word}"
+    return [Check("slots_stand", Level.DEGRADED, text, since)]
 
 
 def _told(facts: Facts, fresh: Collection[NodeRecord]) -> list[Check]:

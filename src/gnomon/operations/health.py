@@ -19,6 +19,8 @@ from gnomon.system.host import boot_id, host_name
 from .context import Desk
 from .nodes import gone
 
+_NO_MATTER = frozenset({"log", "clock", "clock_schedules", "vitals"})
+"""Findings that keep no run from going on."""
 _NAMED = 3
 _COUNTED = 1000
 """More overdue schedules than this are not counted."""
@@ -87,11 +89,29 @@ def _told(desk: Desk, node: NodeRecord, own: Itself | None) -> Sequence[Check]:
     return ()
 
 
+def troubles(desk: Desk, reader: Reader) -> Sequence[Check]:
+    """What keeps runs from going on, as the schedulers that live tell it."""
+    nodes = [node for node in reader.nodes() if node.stopped_at is None]
+    dead = gone(desk, nodes)
+    said = [check for node in nodes if node.node_id not in dead for check in _told(desk, node, None)]
+    return [check for check in said if check.name not in _NO_MATTER]
+
+
+def _full_since(reader: Reader, nodes: Sequence[NodeRecord]) -> datetime | None:
+    """When an attempt was claimed last, if there is no slot left on any node."""
+    if not nodes or any(reader.live_count(node.node_id) < node.concurrency for node in nodes):
+        return None
+    claims = [attempt.claimed_at for node in nodes for attempt in reader.live_attempts(node.node_id)]
+    return max(claims, default=None)
+
+
 def _facts(desk: Desk, reader: Reader, overdue_s: float, own: Itself | None) -> Facts:
     now = desk.clock.now()
     nodes = [node for node in reader.nodes() if node.stopped_at is None]
     dead = gone(desk, nodes)
     late, standing = overdue(reader, now, overdue_s)
+    full_since = _full_since(reader, [node for node in nodes if node.node_id not in dead and node.lease_until > now])
+    waiting = {} if full_since is None else reader.queued_jobs()
     return Facts(
         now,
         nodes,
@@ -100,6 +120,9 @@ def _facts(desk: Desk, reader: Reader, overdue_s: float, own: Itself | None) -> 
         overdue=len(late),
         overdue_since=late[0].cursor if late else None,
         overdue_schedule=late[0].schedule_id if late else None,
+        full_since=full_since,
+        queued=sum(count for count, _ in waiting.values()),
+        queued_since=min((since for _, since in waiting.values()), default=None),
         standing=len(standing),
         faults={entry.schedule_id: desk.engine.rules.fault(entry) for entry in standing[:_NAMED]},
         told={node.node_id: _told(desk, node, own) for node in nodes if node.node_id not in dead},

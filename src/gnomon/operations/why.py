@@ -12,6 +12,7 @@ from gnomon.core.planning import stands_still
 from gnomon.core.ports import Reader
 from gnomon.core.records import JobRecord, RunFilter, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.rules import Fire
+from gnomon.core.states import ACTIVE
 from gnomon.core.values import JsonObject, rfc3339
 from gnomon.engine.standing import astray, said
 
@@ -20,6 +21,7 @@ from .context import Desk
 from .elsewhere import anywhere
 from .fires import around
 from .gates import Gate, moment_gate, run_gates, skip_gates, verdict_of_run, verdict_of_skip
+from .health import troubles
 from .lookup import find_job, find_run
 from .moments import Moment, parse_when
 from .nodes import living_in, living_nodes
@@ -187,7 +189,12 @@ def _run(desk: Desk, reader: Reader, run: RunRecord) -> Explanation:
     alive = len(living_in(desk, reader))
     items = reader.item_counts([run.id]).get(run.id)
     gates = [*run_gates(run, attempts, alive, items), *told_gates(reader, run)]
-    return Explanation(verdict_of_run(run, attempts, alive, items), str(run.state), run.id, gates)
+    verdict = verdict_of_run(run, attempts, alive, items)
+    unwell = troubles(desk, reader) if run.state in ACTIVE else ()
+    if unwell:
+        gates += [Gate("the scheduler is well", False, check.message, check.since) for check in unwell]
+        verdict = f"{verdict.removesuffix('.')}; the scheduler is not well: {unwell[0].message}."
+    return Explanation(verdict, str(run.state), run.id, gates)
 
 
 def _skip(skip: SkipRecord) -> Explanation:

@@ -55,6 +55,16 @@ def test_what_is_wrong_is_named(change: dict[str, object], checks: list[str], wo
     assert words in judge(facts).line
 
 
+def test_slots_that_do_not_move_while_work_waits() -> None:
+    long = NOW - timedelta(minutes=11)
+    full = replace(GOOD, full_since=long, queued=2, queued_since=long)
+    assert failing(full) == ["slots_stand"]
+    assert "nothing has begun for 11 minutes; 2 runs wait" in judge(full).line
+    assert judge(full).level is Level.DEGRADED
+    for change in ({"full_since": NOW}, {"queued": 0}, {"queued_since": NOW}, {"full_since": None}):
+        assert failing(replace(full, **change)) == []  # type: ignore[arg-type]
+
+
 def test_another_node_that_steps_is_enough() -> None:
     dead = replace(NODE, node_id="n0", lease_until=NOW - LEASE)
     assert failing(replace(GOOD, nodes=(dead, NODE))) == []
