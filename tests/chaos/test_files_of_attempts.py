@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +21,7 @@ from gnomon.executors.pool import PoolExecutor
 from gnomon.executors.shared import SharedExecutor
 from gnomon.system.clock import SystemClock
 from gnomon.testing.executors import Recorder, command
-from tests.support.things import THINGS, clear, put, with_environment
+from tests.support.things import THINGS, UNCHANGEABLE, clear, put, with_environment
 
 pytestmark = [pytest.mark.chaos]
 
@@ -166,6 +169,23 @@ def test_its_scheduler_dies(place: Place) -> None:
     assert {ends[run].outcome for run in place.names} <= {Outcome.CANCELLED, Outcome.LOST}
     assert [run for run in handles if ends[run].never_started] == []
     place.clean(place.executor)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("chattr"), reason="needs root and chattr")
+def test_what_can_not_be_removed_stays(place: Place) -> None:
+    """It is asked for again and again, and hinders nobody."""
+    text = 'B="${GNOMON_RESULT%.result}"; F="$B.{suffix}"; rm -f "$F"; ' + UNCHANGEABLE
+    runs = [f"{suffix}: unchangeable" for suffix in SUFFIXES]
+    try:
+        place.executor.start([command(run, text.replace("{suffix}", run.partition(":")[0])) for run in runs])
+        place.sink.all_of(runs)
+        for run in runs:
+            place.executor.forget(run, 1)
+            Logs(place.state).delete(run, 1)
+        place.innocent(place.executor, place.sink)
+        assert place.executor.leftovers(SystemClock().now() + timedelta(days=1))
+    finally:
+        subprocess.run(["chattr", "-R", "-i", place.state], check=False)
 
 
 MODULE = """

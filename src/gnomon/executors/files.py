@@ -34,14 +34,14 @@ from gnomon.system.plainfiles import open_plain, read_whole, remove
 from .processes import boot_seconds
 
 SAID = ".said"
-PROTOCOL = (".claim", ".exit", ".intent", ".result", SAID)
+PROTOCOL = (".claim", ".exit", ".intent", ".result", SAID, ".args")
 REVOKED = b"revoked\n"
 _LIMIT = 65_536
 _NOT_ITS_FAULT = frozenset({errno.ENOENT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _MOST_NS = 253_402_214_400 * 10**9  # the end of the year 9999, minus a day
 _EXIT = re.compile(rb"(?s)(.*?)(?:\A|(?<=\n))=(cwd|\d{1,3})\n\Z")
 _LOG = re.compile(r"(.+)\.(\d+)\.(?:log|cut)")
-_NAME = re.compile(r"(.+)\.(\d+)\.(?:claim|exit|intent|result|said)")
+_NAME = re.compile(r"(.+)\.(\d+)\.(?:claim|exit|intent|result|said|args)")
 
 
 class Reason(StrEnum):

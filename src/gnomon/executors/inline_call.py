@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import os
@@ -62,7 +63,8 @@ class CallLog(logging.Handler):
             except OSError as error:  # somebody in the application closed our descriptor
                 if last:
                     call.room = 0
-                    warnings.warn(f"what run {call.spec.run_id} logs cannot be kept: {error}", stacklevel=1)
+                    with contextlib.suppress(Warning):  # where warnings are errors, they are not those of the call
+                        warnings.warn(f"what run {call.spec.run_id} logs cannot be kept: {error}", stacklevel=1)
 
 
 def _append(path: str, data: bytes) -> int:

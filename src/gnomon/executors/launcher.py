@@ -16,7 +16,7 @@ from .supervisor import Supervisor
 
 _LOG = logging.getLogger(__name__)
 _BATCH_S = 0.02  # of spawning, before looking at what has ended
-_SHORTAGE_S = 5.0  # how long a lack of processes, memory or descriptors is waited out
+_SHORTAGE_S = 5.0  # how long a lack of processes, memory, descriptors or disk is waited out
 
 
 class Launcher:
@@ -78,7 +78,7 @@ class Launcher:
         self._supervisor.loop.after(0.1, self._pump)
 
     def _launch(self, spec: AttemptSpec) -> bool:
-        """False: not now, for want of processes, memory or descriptors."""
+        """False: not now, for want of processes, memory, descriptors or disk."""
         try:
             base = self._supervisor.files.prepare(spec.run_id, spec.number)
             call = invocation(spec, base, self._supervisor.scope, self._inherited, self._source)

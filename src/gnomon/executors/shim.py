@@ -82,7 +82,9 @@ _SIEVE = "import sys; sys.path.append(sys.argv[1]); from gnomon.system.sieve imp
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _FREE = 32  # descriptors from here on are not among those that a child is given
-RETRY = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+RETRY = frozenset(
+    {*(errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE), *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)}
+)
 _SIGNALS = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
 
 

@@ -169,7 +169,7 @@ class Supervisor:
         claim = read_claim(attempt.base)
         if attempt.own and (claim is None or claim.pid != attempt.pid):
             self._reap(attempt)
-            if claim is None and self._was_barren(attempt):
+            if (claim is None or not claim.whole) and self._was_barren(attempt):
                 self._release(attempt)
                 text = "the command could not be started: no file can be made in the state directory"
                 self.never_began(attempt.spec, Outcome.FAILED, "spawn_failed", text)
@@ -186,8 +186,9 @@ class Supervisor:
             self.pursue(attempt, Intent(Reason.LOST, self.clock.now()))
 
     def _was_barren(self, attempt: Attempt) -> bool:
-        """Whether a shim without a claim has proved that it never claimed: it would have made an exit, and the log of
-        it, which we made, is still there, so that nobody has emptied the folder."""
+        """Whether a shim without a whole claim has proved that nothing began: it would have made an exit, and the log,
+        which we made, is still there, so that nobody has emptied the folder.
+        """
         whole = read_exit(attempt.base) is None and os.path.lexists(attempt.base + ".log")
         return whole and (attempt.wait_code == NO_FILE or (attempt.wait_code or 0) < 0)
 

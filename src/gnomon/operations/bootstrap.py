@@ -11,6 +11,7 @@ from gnomon.core.access import BOOTSTRAP, Role, TokenRecord, TokenText, parse_to
 from gnomon.core.errors import GnomonError, Problem, Unavailable, UsageError
 from gnomon.core.ports import Reader, Transaction
 from gnomon.system.filelock import FileLock, LockTimeoutError
+from gnomon.system.plainfiles import open_plain
 
 from . import credentials
 from .context import Desk
@@ -106,12 +107,12 @@ def _put(desk: Desk, tx: Transaction, token: TokenText) -> bool:
 def _read(path: Path) -> TokenText | None:
     """What a file that only its owner reads says; None: nothing to believe."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = open_plain(str(path))
     except OSError:
         return None
     with os.fdopen(fd, encoding="ascii", errors="replace") as file:
         about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode) or about.st_mode & 0o077 or about.st_uid != os.geteuid():
+        if about.st_mode & 0o077 or about.st_uid != os.geteuid():
             return None
         try:
             return parse_token(file.read(200))
