@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import logging
 import os
@@ -37,6 +38,8 @@ def open_file(rest: str, options: Options) -> SqliteStore:
         said = f"{given!r} is a directory" if given else "no file was named"
         raise usage("database_cannot_open", said, hint=f"name a file, for example {os.path.join(given, 'gnomon.db')}")
     with _explained(path, options.lock_timeout_s), forking.no_fork():
+        if os.path.exists(path) and not os.access(path, os.R_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # SQLite would only say "unable to open"
         if read_only:
             _must_be_current(path, options)
         else:
