@@ -19,9 +19,12 @@ from typing import Any
 
 import pytest
 
-from gnomon.core.attempts import AttemptSpec, Ended, Outcome
+from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Outcome
 from gnomon.core.values import Json
-from gnomon.executors.pool import PoolExecutor, PoolSettings
+from gnomon.executors import processes
+from gnomon.executors.attempt import Key
+from gnomon.executors.pool import PoolExecutor, PoolSettings, succession
+from gnomon.executors.pool.places import Story
 from gnomon.executors.pool.wire import Order, opened, pack, unpack
 from gnomon.executors.pool.worker import Errand, Worker
 from gnomon.system.clock import SystemClock
@@ -38,6 +41,7 @@ def work(ledger, seconds):
     os.write(fd, f"{os.environ['GNOMON_RUN_ID']}\\n".encode()); os.close(fd)
     if seconds: time.sleep(seconds)
 def until(path, more=None):
+    open(path + "-awaited", "w").close()
     while not os.path.exists(path): time.sleep(0.001)
 def with_child(up, go):
     child = subprocess.Popen(["sleep", "1000"])
@@ -168,8 +172,8 @@ def pool(tmp_path: Path) -> Iterator[Callable[..., PoolExecutor]]:
     (tmp_path / "racers.py").write_text(MODULE)
     pools: list[PoolExecutor] = []
 
-    def build(sink: Recorder, size: int = 4) -> PoolExecutor:
-        one = PoolExecutor(tmp_path / "state", "node", clock=SystemClock(), size=size, path=(str(tmp_path),))
+    def build(sink: Recorder, size: int = 4, node: str = "node") -> PoolExecutor:
+        one = PoolExecutor(tmp_path / "state", node, clock=SystemClock(), size=size, path=(str(tmp_path),))
         pools.append(one)
         one.open(sink)
         return one
@@ -261,3 +265,34 @@ def test_who_needs_another_path_is_not_kept_waiting(tmp_path: Path, pool: Callab
     for spec in later:
         sink.ended(spec.run_id)
     assert [event.run_id for event in sink.events if isinstance(event, Ended)][:2] == ["a", "other"]
+
+
+def test_a_successor_spares_what_the_worker_has_gone_on_to(
+    tmp_path: Path, pool: Callable[..., PoolExecutor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node lives, and has more for it. That the adopted call has ended is seen when the worker is frozen only."""
+    first, up, go = (str(tmp_path / name) for name in ("first", "up", "go"))
+    sink, late = Recorder(), Recorder()
+    one, heir = pool(sink, 1), pool(late, 1, "heir")
+    monkeypatch.setattr(Worker, "take_back", lambda worker: [])
+    one.start([call("a", "until", first), call("b", "with_child", up, go)])
+    process = sink.started("a").handle.process
+    sink.until(lambda: os.path.exists(first + "-awaited"))
+    stories, pid = succession.stories, process["pid"]
+    assert isinstance(pid, int)
+    before = stories(str(process["path"]))
+
+    def seen(prefix: str) -> dict[Key, Story]:
+        found = processes.find(pid)
+        return stories(prefix) if found is not None and found.state == "T" else before
+
+    monkeypatch.setattr(succession, "stories", seen)
+    heir.adopt([Adoption(replace(call("a", "until", first), token=2, kill_grace_s=0.0), None, "node")])
+    late.started("a")
+    Path(first).touch()
+    sink.until(lambda: os.path.exists(up))
+    heir.cancel("a", 1)
+    assert late.ended("a").token == 2
+    Path(go).touch()
+    end = sink.ended("b")
+    assert (end.outcome, end.result) == (Outcome.SUCCEEDED, None), end.error

@@ -14,6 +14,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from gnomon.core.attempts import Adoption, Outcome
 from gnomon.core.ports import Clock
@@ -66,6 +67,7 @@ class Relic(Mortal):
 
     def __init__(self, prefix: str, who: Identity, errand: Errand) -> None:
         super().__init__(prefix, who)
+        self.errand = errand
         self.current: Errand | None = errand
         self.timer: Timer | None = None
         self.chased = False
@@ -87,6 +89,14 @@ def stray_of(orphan: Adoption, reports: Reports) -> Stray | None:
     if not trace.pid or (trace.boot, trace.namespace) != (reports.boot, reports.namespace):
         return None
     return Stray("", Identity(trace.pid, trace.start, True, True))
+
+
+def _next(told: dict[Key, Story], errand: Errand) -> Errand | None:
+    """What the worker of `errand`, which is over there, is at now."""
+    for (run, number), story in reversed(told.items()):
+        if story.began is not None and story.over is None and (run, number) != errand.key:
+            return Errand(replace(errand.spec, run_id=run, number=number), "")
+    return None
 
 
 class Succession:
@@ -111,8 +121,8 @@ class Succession:
         for orphan in orphans:
             spec = orphan.spec
             relic = self._relics.get((spec.run_id, spec.number))
-            if relic is not None and relic.current is not None:
-                relic.current.spec = spec
+            if relic is not None and relic.current is relic.errand:
+                relic.errand.spec = spec
                 continue
             try:
                 self._places.revoke(spec.run_id, spec.number, spec.token)
@@ -186,18 +196,17 @@ class Succession:
         relic.timer = self._loop.after(_LOOK_S, lambda: self._look(relic))
 
     def _read(self, relic: Relic) -> None:
-        """Learn from the journal whether it has ended."""
-        errand = relic.current
-        if errand is None:
+        """Learn from the journal whether it has ended, and what else its worker is at: its node may live."""
+        errand, told = relic.errand, stories(relic.prefix)
+        story = told.get(errand.key)
+        if story is None or not (story.over or story.refused):
             return
-        story = stories(relic.prefix).get(errand.key)
-        if story is not None and story.over is not None:
-            errand.over, relic.current = story.over, None
-            if not relic.chased:
-                relic.current = errand
-                self._ended(relic)
-        elif story is not None and story.refused:
-            del self._relics[errand.key]
+        errand.over = story.over
+        if relic.chased:
+            relic.current = _next(told, errand)
+        elif errand.over is not None:
+            self._ended(relic)
+        if errand.over is None and self._relics.pop(errand.key, None) is not None:
             self._reports.never(errand, Outcome.LOST, "lost", "its scheduler died before it began")
 
     def _ended(self, relic: Relic) -> None:
