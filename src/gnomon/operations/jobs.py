@@ -9,7 +9,7 @@ from typing import TypeAlias
 from gnomon.core.errors import Conflict, Problem, UsageError
 from gnomon.core.model import Job
 from gnomon.core.ports import Reader, Transaction
-from gnomon.core.records import JobFilter, JobRecord, Page, RunFilter, Source, SourceKind
+from gnomon.core.records import JobFilter, JobRecord, Page, RunFilter, RunRecord, Source, SourceKind
 from gnomon.core.values import JsonObject
 from gnomon.jobfiles.graph import check_graph
 
@@ -161,7 +161,7 @@ def delete_job(desk: Desk, job_id: str, seen: Seen | None = None) -> int:
         seen: asked about the job as it is, in the transaction that begins it.
 
     Raises:
-        Conflict: a file owns it, or a run of it is active.
+        Conflict: a file owns it, a run of it is active, or one of another job that may need a result of it.
     """
 
     def work(tx: Transaction) -> tuple[int, bool]:
@@ -173,6 +173,7 @@ def delete_job(desk: Desk, job_id: str, seen: Seen | None = None) -> int:
             retire(tx, desk.planner, record, desk.clock.now())
             refuse_undeletable(tx, record)
         page = tx.runs(RunFilter(job_id=job_id), limit=_DELETE_BATCH)
+        _refuse_needed(tx, job_id, page.items)
         ids = [run.id for run in page.items]
         logs = logs_of(tx, ids)
         tx.delete_runs(ids)
@@ -191,6 +192,13 @@ def delete_job(desk: Desk, job_id: str, seen: Seen | None = None) -> int:
         for run_id, number in gone:
             desk.logs.delete(run_id, number)
     return total
+
+
+def _refuse_needed(reader: Reader, job_id: str, runs: Sequence[RunRecord]) -> None:
+    standing = sorted(reader.standing_flows({run.flow_id for run in runs}))
+    if standing:
+        said = f"{len(standing)} flows with runs of job {job_id!r} are not over (first: {standing[0]})"
+        raise Conflict(Problem("job_active", said, hint="cancel them or wait: they may need a result of it"))
 
 
 def logs_of(reader: Reader, run_ids: Sequence[str]) -> list[tuple[str, int]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gnomon.core.errors import Conflict
 from gnomon.core.model import Dependency, Task
 from gnomon.core.records import RunFilter, RunRecord
 from gnomon.core.states import State
@@ -15,6 +16,7 @@ from gnomon.engine.settings import EngineSettings
 from gnomon.executors.files import AttemptFiles
 from gnomon.executors.logs import Logs
 from gnomon.operations.deleting import Deletion, delete_chosen_runs
+from gnomon.operations.jobs import delete_job
 from gnomon.operations.runs import start_run
 from gnomon.stores.sql import needed
 from gnomon.system.clock import VirtualClock
@@ -139,6 +141,9 @@ def test_nobody_deletes_by_hand_what_a_flow_needs(d: Deployment) -> None:
     assert d.states() == {"root": "succeeded", "below": "running"}
     done = delete_chosen_runs(d.desk, Deletion([spec.run_id]))
     assert (done.deleted, [kept.id for kept in done.kept]) == ([], [spec.run_id])
+    with pytest.raises(Conflict):
+        delete_job(d.desk, "root")
+    assert d.run("root").id == spec.run_id
     report(node, over(executor.started.pop(), d.clock.now()))
     node.step()
     assert delete_chosen_runs(d.desk, Deletion([spec.run_id])).deleted == [spec.run_id]
