@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,3 +188,44 @@ def test_values_of_all_kinds_inside_an_application(executor: str, tmp_path: Path
                 assert CODE.fullmatch(run.error.code), run.error.code
         before = ledger.stat().st_size
         until(lambda: ledger.stat().st_size >= before + 10, "the innocent job goes on")
+
+
+OLD = {
+    "deep": "[" * 900 + "]" * 900,
+    "deeper": "[" * 50_000 + "]" * 50_000,
+    "long": "9" * 5_000,
+    "half": '{"\\ud800": ["\\udce9"]}',
+    "broken": '{"a',
+}
+"""Results as older versions kept them, or the disk has."""
+
+
+def test_what_an_older_version_kept_stops_nothing_after_a_restart(place: Site) -> None:
+    echo = {"type": "command", "command": f"echo tick >> {place.ledger}"}
+    jobs: list[dict[str, Any]] = [{"job_id": "innocent", "schedule": "every 1s", "task": echo}]
+    for name in OLD:
+        give = {"type": "command", "command": 'echo 1 > "$GNOMON_RESULT"; exit 1'}
+        need = {"type": "command", "command": ["echo", f"${{runs.{name}.result}}"]}
+        retry = {"delay": "1h"}
+        jobs.append({"job_id": name, "schedule": "@reboot", "task": give, "restarts": 1, "retry": retry})
+        jobs.append({"job_id": f"after-{name}", "depends_on": [{"job": name, "when": "finished"}], "task": need})
+        jobs.append({"job_id": f"each-{name}", "depends_on": [{"job": name, "when": "finished"}], "task": echo})
+        jobs[-1]["for_each"] = f"${{runs.{name}.result}}"
+    place.write("jobs.json", {"jobs": jobs})
+    server = place.serve()
+    waiting = "select count(*) n from runs where state = 'retry_wait'"
+    until(lambda: place.rows(waiting)[:1] and place.rows(waiting)[0]["n"] == len(OLD), "all wait for their retry", 60)
+    place.kill(server)
+    with sqlite3.connect(place.db) as db:
+        for name, text in OLD.items():
+            db.execute("update runs set result = ?, available_at = 0 where job_id = ?", (text, name))
+        db.execute("update runs set error_code = ? where job_id = 'half'", ("c" * 3_000_000,))
+    db.close()
+    place.serve()
+    over = "select count(*) n from runs where job_id != 'innocent' and state in ('failed', 'succeeded', 'skipped')"
+    until(lambda: place.rows(over)[0]["n"] >= 3 * len(OLD), "all of it is over", 60)
+    innocent(place, 2, "beside it")
+    ends = {run["job_id"]: run for run in place.cli("runs", "list", "--limit", "200")}
+    assert ends["half"]["state"] == "failed"
+    assert place.cli("runs", "show", ends["each-half"]["id"])["state"] == "failed"
+    assert b"a step of the scheduler failed" not in place.log.read_bytes()
