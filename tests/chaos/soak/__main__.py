@@ -94,7 +94,7 @@ def _rest(world: World, nemesis: Nemesis) -> list[str]:
         open_runs += retired
         time.sleep(0.5)  # between two looks at the database
     health = nemesis.world.cli("health", code=None)
-    if not health or not health.get("ok"):
+    if not health or health.get("level") == "failing":
         wrong.append(f"health at rest: {health}")
     assert nemesis.process is not None
     code = world.kill(nemesis.process, signal.SIGTERM)
