@@ -38,6 +38,8 @@ THINGS = {
     "large file": 'truncate -s 9G "$F"',
     "noise": 'head -c 100000 /dev/urandom >"$F"',
     "depth": "head -c 60000 /dev/zero | tr '\\0' '[' >\"$F\"",
+    "long number": "head -c 60000 /dev/zero | tr '\\0' '9' >\"$F\"; echo ' a b' >>\"$F\"",
+    "large pid": 'echo "9999999999 a b" >"$F"',
     "end": 'echo =0 >"$F"',
     "revocation": 'echo revoked >"$F"',
     "future": 'echo =0 >"$F"; touch -d @99999999999 "$F"',

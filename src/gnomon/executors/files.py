@@ -36,7 +36,7 @@ from .processes import boot_seconds
 SAID = ".said"
 PROTOCOL = (".claim", ".exit", ".intent", ".result", SAID, ".args")
 REVOKED = b"revoked\n"
-_LIMIT = 65_536
+_LIMIT, _LONGEST_PID = 65_536, 10
 _NOT_ITS_FAULT = frozenset({errno.ENOENT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _MOST_NS = 253_402_214_400 * 10**9  # the end of the year 9999, minus a day
 _EXIT = re.compile(rb"(?s)(.*?)(?:\A|(?<=\n))=(cwd|\d{1,3})\n\Z")
@@ -163,7 +163,7 @@ def read_claim(base: str) -> Claim | None:
     if data == REVOKED:
         return Claim(at, True, revoked=True)
     words = data.decode("ascii", "replace").split(" ")
-    if not data.endswith(b"\n") or len(words) != 3 or not words[0].isdecimal():
+    if not data.endswith(b"\n") or len(words) != 3 or not words[0].isdecimal() or len(words[0]) > _LONGEST_PID:
         return Claim(at, False)
     return Claim(at, True, int(words[0]), words[1], words[2].rstrip("\n"))
 

@@ -196,6 +196,8 @@ def identity(prefix: str, boot: str, namespace: str) -> Identity:
             os.close(fd)
         pid, start = int(data["pid"]), int(data["start"])
         near = data["namespace"] == namespace
+        if not 0 < pid < 1 << 31:
+            raise ValueError
         if data["boot"] != boot:
             return Identity(pid, start, False, False)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
