@@ -16,6 +16,7 @@ from gnomon.executors.inline import InlineExecutor
 from gnomon.executors.killing import Killer
 from gnomon.executors.pool import PoolExecutor, reports
 from gnomon.executors.pool import executor as pool_executor
+from gnomon.executors.shared import SharedExecutor
 from gnomon.executors.supervisor import Supervisor
 from gnomon.system.clock import SystemClock
 from gnomon.testing.executors import Recorder, command
@@ -135,6 +136,35 @@ def test_of_calls_in_workers(tmp_path: Path, sink: Recorder, monkeypatch: pytest
             end = sink.ended(run)
             assert end.error is not None
             assert (end.outcome, end.error.code) == (Outcome.FAILED, "bad_arguments")
+    finally:
+        executor.detach()
+
+
+def test_of_a_worker_that_is_looked_after(tmp_path: Path, sink: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is replaced: its call has an end, and those of others go on."""
+    monkeypatch.setattr(reports.Reports, "watch", fails_for("bad", reports.Reports.watch))
+    executor = PoolExecutor(tmp_path, "n", clock=SystemClock(), size=2)
+    executor.open(sink)
+    try:
+        sleep = {"callable": "time:sleep", "args": [1]}
+        executor.start([AttemptSpec(run, 1, 1, "job", "python", sleep) for run in ("bad", "good")])
+        assert sink.ended("good").outcome is Outcome.SUCCEEDED
+        assert sink.ended("bad").outcome in (Outcome.FAILED, Outcome.LOST)
+    finally:
+        executor.detach()
+
+
+@pytest.mark.parametrize("kind", [PoolExecutor, SharedExecutor])
+def test_of_calls_that_are_adopted(
+    tmp_path: Path, sink: Recorder, monkeypatch: pytest.MonkeyPatch, kind: type[PoolExecutor]
+) -> None:
+    monkeypatch.setattr(reports.Reports, "not_begun", fails_for("bad", reports.Reports.not_begun))
+    executor = kind(tmp_path, "n", clock=SystemClock())
+    executor.open(sink)
+    try:
+        executor.adopt([Adoption(spec(run), None, "other") for run in ("bad", "good")])
+        assert lost(sink.ended("bad"))
+        assert sink.ended("good").never_started
     finally:
         executor.detach()
 

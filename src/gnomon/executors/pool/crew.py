@@ -7,7 +7,9 @@ taken 50 ms after it turned to something long is taken back and given to another
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping
+from functools import partial
 
 from gnomon.core.attempts import Outcome
 from gnomon.core.ports import Clock
@@ -275,18 +277,21 @@ class Crew:
         self._timer = None
         now = self._clock.monotonic()
         for worker in list(self.workers):
-            errand = worker.current
-            if errand is not None and errand.deadline is not None and errand.deadline <= now:
-                self._stop(worker, Reason.TIMED_OUT)
-            elif now - worker.since > HOLD_S and not worker.idle:
-                if worker.ahead and worker.open:
-                    self._line.push_front(worker.take_back())
-                if errand is not None:
-                    self._reports.watch(errand, worker.prefix)
-            elif worker.idle and now - worker.since > self._settings.idle_s:
-                worker.retire()
+            self._loop.guarded(partial(self._look_after, worker, now), partial(_replace, worker))()
         self._staff.grow()
         self.pump()
+
+    def _look_after(self, worker: Worker, now: float) -> None:
+        errand = worker.current
+        if errand is not None and errand.deadline is not None and errand.deadline <= now:
+            self._stop(worker, Reason.TIMED_OUT)
+        elif now - worker.since > HOLD_S and not worker.idle:
+            if worker.ahead and worker.open:
+                self._line.push_front(worker.take_back())
+            if errand is not None:
+                self._reports.watch(errand, worker.prefix)
+        elif worker.idle and now - worker.since > self._settings.idle_s:
+            worker.retire()
 
     def _arm(self) -> None:
         """The next look: soon while something waits, at the next timeout, or to let idle workers go."""
@@ -305,3 +310,8 @@ class Crew:
                 return
             self._timer.cancel()
         self._timer, self._timer_at = self._loop.after(wait_s, self._tick), now + wait_s
+
+
+def _replace(worker: Worker, error: Exception) -> None:
+    """One that cannot be looked after is killed: what it was at has an end then, and another does the rest."""
+    worker.signal(signal.SIGKILL)

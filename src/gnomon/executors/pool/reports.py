@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from gnomon.core.attempts import Adoption, Ended, Handle, Outcome, Sink, Started
+from gnomon.core.attempts import Adoption, AttemptSpec, Ended, Handle, Outcome, Sink, Started
 from gnomon.core.ports import Clock
 from gnomon.core.values import Json
 from gnomon.executors import processes
@@ -105,6 +105,10 @@ class Reports:
             _LOG.exception("the end of run %s can not be understood", errand.spec.run_id)
             event = unknown(errand.spec, self._clock.now(), error)
         self.emit(event)
+
+    def unknown(self, spec: AttemptSpec, error: Exception) -> None:
+        """Nobody will ever know how it ended: what was done for it raised."""
+        self.emit(unknown(spec, self._clock.now(), error))
 
     def emit(self, event: Ended) -> None:
         """One `Ended` per attempt until it is forgotten."""

@@ -15,6 +15,7 @@ import os
 import signal
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from gnomon.core.attempts import Adoption, Outcome
 from gnomon.core.ports import Clock
@@ -134,7 +135,9 @@ class Succession:
         if fresh:
             told = told_of(self._places, {(orphan.spec.run_id, orphan.spec.number) for orphan in fresh})
             for orphan in fresh:
-                self._settle(orphan, told.get((orphan.spec.run_id, orphan.spec.number)))
+                story = told.get((orphan.spec.run_id, orphan.spec.number))
+                settle, give_up = partial(self._settle, orphan, story), partial(self._reports.unknown, orphan.spec)
+                self._loop.guarded(settle, give_up)()
 
     def cancel(self, key: Key) -> None:
         """Stop an adopted attempt. Unknown ones are ignored."""

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from gnomon.core.attempts import Adoption, Outcome
 from gnomon.core.ports import Clock
@@ -106,7 +107,8 @@ class SharedSuccession:
             fresh[key] = orphan
         told = told_of(self._places, fresh.keys()) if fresh else {}
         for key, orphan in fresh.items():
-            self._settle(orphan, told.get(key))
+            settle, give_up = partial(self._settle, orphan, told.get(key)), partial(self._reports.unknown, orphan.spec)
+            self._loop.guarded(settle, give_up)()
 
     def cancel(self, key: Key) -> None:
         """Stop an adopted attempt. Unknown ones are ignored."""
