@@ -11,19 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from gnomon.alerts import Channel
-from gnomon.alerts.channel import Undelivered
+from gnomon.alerts.channel import Message, Undelivered
 from gnomon.core.deliveries import Delivery, Report
+from gnomon.core.health import Health
 from gnomon.core.ports import Logs, Store
 from gnomon.core.values import JsonObject
 from gnomon.operations.alert_settings import channel_hint
 from gnomon.operations.alerts import message_document
 
-from .sending import THREAD, message_of, new_client, ping, send_message
+from .sending import THREAD, health_message, message_of, new_client, ping, send_message
 
 logger = logging.getLogger("gnomon")
 TAIL = 4096
 """Bytes of output that go with a failure's ping."""
 _STOP_S = 2.0
+_PAUSES_S = (10.0, 60.0, 300.0)
+"""Between tries to tell how the scheduler is."""
 
 
 @dataclass(slots=True)
@@ -50,6 +53,12 @@ class Post:
     def beat(self, url: str) -> None:
         """See `Courier`."""
         self._do(self._beat(url))
+
+    def tell(self, verdict: Health, channels: Sequence[str]) -> None:
+        """Tell people how the scheduler is. Not kept in the store, which may be what is wrong."""
+        for name in channels:
+            if (channel := self.channels.get(name)) is not None:
+                self._do(self._tell(channel, health_message(verdict)))
 
     def close(self) -> None:
         """Let what is on its way arrive, for a moment; the rest stays in the store for the next courier. Idempotent."""
@@ -116,6 +125,16 @@ class Post:
             raise Undelivered(f"this scheduler has no channel {record.channel!r}: {hint}")
         document = await asyncio.to_thread(self._document, record)
         await send_message(channel, message_of(record, document), self._client())
+
+    async def _tell(self, channel: Channel, message: Message) -> None:
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                await send_message(channel, message, self._client())
+                return
+            except Exception as error:
+                logger.warning("that the scheduler is not well, or well again, did not arrive: %s", error)
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
 
     async def _beat(self, url: str) -> None:
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gnomon.core.alerts import SETTING
 from gnomon.core.errors import GnomonError
+from gnomon.core.health import Health, Level
 from gnomon.core.keys import ID_BITS, time_ordered_id
 from gnomon.core.ports import Transaction
 from gnomon.core.records import NodeRecord, RunFilter
@@ -207,7 +208,9 @@ def running(
         vitals = Vitals(
             node_id, (loop, node, parts.store, *executors.values(), unreported, *logger.handlers), parts.clock, lock
         )
-        watchdog = Watchdog(parts.desk("watchdog"), vitals, looks=unreported.look)
+        watchdog = Watchdog(
+            parts.desk("watchdog"), vitals, looks=unreported.look, tell=_teller(parts, node, vitals, post)
+        )
         work = Running(parts, node, loop, desk, files, lasting, vitals, watchdog, embedding is not None, post)
         try:
             yield work
@@ -237,6 +240,17 @@ def _post(parts: Parts, node: Node) -> Post:
     node.notifier.courier = post
     node.notifier.heartbeat, node.notifier.heartbeat_s = told.heartbeat, told.heartbeat_s
     return post
+
+
+def _teller(parts: Parts, node: Node, vitals: Vitals, post: Post | None) -> Callable[[Health], None]:
+    """Tells people how the scheduler is: of several, the one that plans; of itself, each."""
+
+    def tell(verdict: Health) -> None:
+        own = any(check.level is Level.FAILING for check in vitals.checks())
+        if post is not None and (own or node.elector.leading):
+            post.tell(verdict, parts.settings.alerts.general.channels)
+
+    return tell
 
 
 def _watcher(parts: Parts, jobs: Path) -> DirectoryWatcher:

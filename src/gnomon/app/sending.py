@@ -14,6 +14,7 @@ from gnomon.alerts.channel import TOTAL_S, Message, Undelivered, one_line
 from gnomon.alerts.ping import send_ping
 from gnomon.core.deliveries import Delivery
 from gnomon.core.errors import NotFound, Problem, Unavailable
+from gnomon.core.health import Health
 from gnomon.core.redaction import Redactor
 from gnomon.core.values import Json, JsonObject, to_micros
 from gnomon.operations.alert_settings import channel_hint
@@ -63,6 +64,21 @@ def message_of(record: Delivery, document: JsonObject) -> Message:
     word = "reminder" if record.payload.get("reminder") else record.event
     body = "\n".join([text, "", *(f"{name}: {value}" for name, value in _facts(document) if value is not None)])
     return Message(f"[gnomon] {record.job_id}: {word}", body, document, record.key, record.created_at)
+
+
+def health_message(verdict: Health) -> Message:
+    """How the scheduler is."""
+    document: JsonObject = {
+        "event": "health",
+        "reminder": False,
+        "job_id": None,
+        "run": None,
+        "incident": None,
+        "text": verdict.line,
+        "health": verdict.view(),
+    }
+    key = f"gnomon-health-{verdict.level}-{to_micros(verdict.at)}"
+    return Message(f"[gnomon] the scheduler is {verdict.level}", verdict.line, document, key, verdict.at)
 
 
 def try_channel(settings: Settings, name: str, now: datetime) -> str:
