@@ -80,7 +80,9 @@ def all_steps(root: Path, kind: str, why: str) -> list[str]:
     wrong = []
     for calls in range(1, MOST):
         longer, text = once(root, kind, why, calls)
-        wrong += [text] if text else []
+        if text:
+            print(text)
+            wrong.append(text)
         if not longer:
             print(f"{kind}, {why}: {calls - 1} steps")
             return wrong
