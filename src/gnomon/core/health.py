@@ -8,7 +8,7 @@ its lock. Machines restart what is failing; so only that is failing which a rest
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -84,6 +84,7 @@ class Facts:
         nodes: scheduler processes that never said they stopped.
         dead: ids of those known to run no more, whatever their lease says.
         told: what is wrong with nodes, as they tell themselves.
+        elsewhere: nodes at work on a file that had the name of this database before.
         own: the node of the process that asks, if it is one.
         overdue: how many schedules should have been decided before `now` minus the allowed delay (it may be "at
             least so many"), with the time and id of the one that waits longest.
@@ -97,6 +98,7 @@ class Facts:
     dead: Collection[str] = ()
     leader: LeaderRecord | None = None
     told: Mapping[str, Sequence[Check]] = field(default_factory=dict)
+    elsewhere: Sequence[str] = ()
     own: str | None = None
     overdue: int = 0
     overdue_since: datetime | None = None
@@ -148,8 +150,15 @@ def judge(facts: Facts) -> Health:
         *_standing(facts),
         *_full(facts),
         *_told(facts, fresh),
+        *_elsewhere(facts),
     )
     return Health(facts.now, checks)
+
+
+def _elsewhere(facts: Facts) -> Iterator[Check]:
+    if facts.elsewhere:
+        names = ", ".join(facts.elsewhere)
+        yield Check("database", Level.FAILING, f"{names} works on another file, which had the name of this one before")
 
 
 def _loop(facts: Facts, alive: Collection[NodeRecord], fresh: Collection[NodeRecord]) -> Check:

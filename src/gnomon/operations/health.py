@@ -17,7 +17,7 @@ from gnomon.system.filelock import MOST_TOLD, told
 from gnomon.system.host import boot_id, host_name
 
 from .context import Desk
-from .nodes import gone
+from .nodes import gone, working_elsewhere
 
 _NO_MATTER = frozenset({"log", "clock", "clock_schedules", "vitals"})
 """Findings that keep no run from going on."""
@@ -112,6 +112,7 @@ def _facts(desk: Desk, reader: Reader, overdue_s: float, own: Itself | None) -> 
     late, standing = overdue(reader, now, overdue_s)
     full_since = _full_since(reader, [node for node in nodes if node.node_id not in dead and node.lease_until > now])
     waiting = {} if full_since is None else reader.queued_jobs()
+    database = None if desk.directory is None or desk.directory.suffix != ".d" else desk.directory.with_suffix("")
     return Facts(
         now,
         nodes,
@@ -126,5 +127,6 @@ def _facts(desk: Desk, reader: Reader, overdue_s: float, own: Itself | None) -> 
         standing=len(standing),
         faults={entry.schedule_id: desk.engine.rules.fault(entry) for entry in standing[:_NAMED]},
         told={node.node_id: _told(desk, node, own) for node in nodes if node.node_id not in dead},
+        elsewhere=() if database is None else working_elsewhere(database),
         own=None if own is None else own.node_id,
     )

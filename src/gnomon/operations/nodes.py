@@ -64,20 +64,26 @@ def join_nodes(database: Path, node_id: str) -> HeldLock:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark = mark_of(database)
     lock = HeldLock(place / f"{node_id}.lock", written([mark]) if mark else "")
-    for other in _held(database):
-        marks = read_marks(noted(other))
-        if marks and marks != [mark]:
-            lock.release()
-            who = other.name.removesuffix(".lock")
-            said = f"the scheduler {who} works on another file that was called {database} before"
-            raise Conflict(Problem("scheduler_running", said, hint="stop it first, or put that file back"))
+    others = working_elsewhere(database)
+    if others:
+        lock.release()
+        said = f"the scheduler {others[0]} works on another file that was called {database} before"
+        raise Conflict(Problem("scheduler_running", said, hint="stop it first, or put that file back"))
     return lock
 
 
+def working_elsewhere(database: Path) -> Sequence[str]:
+    """Schedulers that work on a file which had the name of this one before."""
+    return [lock.name.removesuffix(".lock") for lock in _held(database) if _notes_another(lock, database)]
+
+
 def _is_elsewhere(node: NodeRecord) -> bool:
-    if node.lock_path is None:
-        return False
-    marks, database = read_marks(noted(node.lock_path)), Path(node.lock_path).parent.parent.with_suffix("")
+    lock = Path(node.lock_path or "")
+    return node.lock_path is not None and _notes_another(lock, lock.parents[1].with_suffix(""))
+
+
+def _notes_another(lock: Path, database: Path) -> bool:
+    marks = read_marks(noted(lock))
     return bool(marks) and marks != [mark_of(database)]
 
 
