@@ -25,11 +25,13 @@ SEEN_AT = {
     "bad_result_is_failure": 0,
     "bad_value_stops_all": 0,
     "catch_up_all": 8,
+    "clock_believed": 0,
     "deadline_ignored": 47,
     "double_claim": 72,
     "doubt_forgotten": 41,
     "edit_without_settling": 34,
     "intents_ignored": 14,
+    "lease_believed": 49,
     "lost_is_success": 72,
     "max_active_ignored": 59,
     "max_age_ignored": 47,
@@ -67,6 +69,12 @@ def test_no_seed_breaks_an_invariant(first: int) -> None:
         Simulation(seed).run()
 
 
+def test_no_seed_breaks_an_invariant_while_somebody_sets_the_clock() -> None:
+    for seed in range(40):
+        print(f"seed {seed}")
+        Simulation(seed, clocks=True, wide=False).run()
+
+
 @pytest.mark.parametrize("seed", sorted(REGRESSIONS))
 def test_seeds_that_once_failed(seed: int) -> None:
     Simulation(seed).run(200)
@@ -79,7 +87,7 @@ def test_a_missing_guard_is_noticed(bug: str) -> None:
             Simulation(seed, bug).run()
         except Violation as violation:
             print(f"{bug}: seed {seed}: {violation}")
-            Simulation(seed).run()  # it is the guard that is missed, and nothing else
+            Simulation(seed, clocks=BUGS[bug].clocks).run()  # it is the guard that is missed, and nothing else
             return
     pytest.fail(f"{SEEDS} seeds did not notice {bug}")
 

@@ -129,12 +129,16 @@ class Node:
     def open(self) -> None:
         """Register, so that others know this node; executors may report from now on."""
 
-        def first(tx: Transaction) -> tuple[Memory | None, datetime | None]:
+        now, steady_s = self.clock.now(), self.clock.steady()
+
+        def first(tx: Transaction) -> None:
             newest = tx.runs(RunFilter(), limit=1).items
             tx.put_node(self.record)
-            return Memory.of(tx.setting(SETTING)), newest[0].created_at if newest else None
+            memory = Memory.of(tx.setting(SETTING))
+            self.time.begin(now, steady_s, memory, newest[0].created_at if newest else None)
+            self._remember(tx)
 
-        self.time.begin(self.clock.now(), self.clock.steady(), *self.store.write(first))
+        self.store.write(first)
         if not self.time.trusted:
             self._tell_of_clock()
         for executor in self.executors.values():

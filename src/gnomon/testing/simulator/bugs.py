@@ -17,7 +17,9 @@ from gnomon.core.ports import Reader, Store, Transaction
 from gnomon.core.records import Activity, AttemptRecord, JobRecord, RunRecord, ScheduleRecord, SkipRecord
 from gnomon.core.reports import BAD_RESULT
 from gnomon.core.states import State
+from gnomon.core.timekeeping import Timekeeper
 from gnomon.engine import alerting, dispatcher, node, notifier, planner, progress
+from gnomon.engine.elector import Elector
 from gnomon.engine.performer import Performer
 from gnomon.engine.reaper import Reaper
 from gnomon.operations import definitions
@@ -283,11 +285,17 @@ def _bad_is_failed(real: Any) -> Any:
     return judged
 
 
+def _believed(real: Any) -> Any:
+    """A lead lasts as long as is written, by whatever clock, also of a node that has stopped."""
+    return lambda self, tx, leader, now: leader.lease_until > now
+
+
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A guard taken out: of the store, or of a function of the scheduler."""
+    """A guard taken out: of the store, or of a function of the scheduler. `clocks`: it shows when the clock is set."""
 
     store: Callable[[Store], Store] = lambda store: store
+    clocks: bool = False
     patch: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
@@ -320,5 +328,7 @@ BUGS: Mapping[str, Bug] = {
     "intents_ignored": Bug(patch=_swapped(SimExecutor, "adopt", _intents_ignored)),
     "bad_value_stops_all": Bug(patch=_open_gate),
     "bad_result_is_failure": Bug(patch=_swapped(node, "received", _bad_is_failed)),
+    "lease_believed": Bug(clocks=True, patch=_swapped(Elector, "_holds", _believed)),
+    "clock_believed": Bug(clocks=True, patch=_swapped(Timekeeper, "trusted", lambda real: property(lambda self: True))),
     "doubt_forgotten": Bug(patch=_swapped(Performer, "missing", lambda real: lambda *_: [])),
 }

@@ -31,8 +31,9 @@ from gnomon.tasks import BUILTIN
 from .author import POOL, ROOTS, Author
 from .bugs import BUGS, Bug
 from .checks import Checks
+from .clocks import Settings, Watched
 from .oracle import Oracle
-from .parts import Violation
+from .parts import Violation, demand
 from .telling import SimCourier, SimPost
 from .world import SimExecutor, World
 
@@ -81,9 +82,12 @@ class Simulation:
         seed: the same seed plays the same history.
         bug: name of a guard to take out (`BUGS`), or None.
         wide: whether the parts add their work (`parts`); None: for every even seed.
+        clocks: whether somebody sets the clock ahead too, and nodes leave in order; None: if the bug is one of that.
     """
 
-    def __init__(self, seed: int, bug: str | None = None, *, wide: bool | None = None) -> None:
+    def __init__(
+        self, seed: int, bug: str | None = None, *, wide: bool | None = None, clocks: bool | None = None
+    ) -> None:
         self.seed = seed
         self.random = random.Random(seed)
         self.clock = VirtualClock(BEGIN)
@@ -93,7 +97,9 @@ class Simulation:
         self.power_ratio = self.random.choice([0.0, 0.5, 1.0])
         store: Store = MemoryStore(self.clock, on_commit=self._failpoint)
         self.bug = Bug() if bug is None else BUGS[bug]
-        self.store = self.bug.store(store)
+        self.clocks = self.bug.clocks if clocks is None else clocks
+        self.set = Settings(self.clock)
+        self.store = self.bug.store(Watched(store, self.set) if self.clocks else store)
         self.kinds, self.task_types = Kinds(), TaskTypeRegistry(BUILTIN)
         self.world, self.oracle = World(self.clock), Oracle()
         self.settings = EngineSettings(concurrency=self.random.choice([1, 2, 5]), lease_s=30.0)
@@ -147,6 +153,7 @@ class Simulation:
             self._jump_back,
             self._person,
             self._redeliver,
+            *([self._jump_ahead, self._jump_home, self._leave] if self.clocks else []),
         ]
 
     def _tick(self) -> None:
@@ -173,6 +180,7 @@ class Simulation:
             raise Violation(f"a step of {actor.node.context.node_id} raised {error!r}") from error
         finally:
             self.crashing = False
+        demand(not self.set.broken, self.set.broken)
         actor.courier.carry()
         self.store.read(lambda r: self.checks.after_step(r, actor.executor.reported))
 
@@ -240,7 +248,27 @@ class Simulation:
 
     def _jump_back(self) -> None:
         if self.random.random() < 0.2:
-            self.clock.jump(-self.random.choice([0.5, 30.0, 3600.0]))
+            self.set.jump(-self.random.choice([0.5, 30.0, 3600.0]))
+
+    def _jump_ahead(self) -> None:
+        if self.random.random() < 0.3 and self.set.ahead_s < 60:
+            self.set.jump(self.random.choice([30.0, 600.0, 1800.0]))
+            self.author.latest = max(self.author.latest, self.clock.now())
+
+    def _jump_home(self) -> None:
+        """The clock is set right."""
+        if self.random.random() < 0.5:
+            self.set.jump(-self.set.ahead_s)
+
+    def _leave(self) -> None:
+        """A node stops in order."""
+        actor = self._one_of([a for a in self.actors if not a.frozen])
+        if actor is not None and self.random.random() < 0.3:
+            actor.node.leave()
+            name = actor.node.context.node_id
+            self._bury(actor)
+            if any(n.node_id == name and n.stopped_at for n in self.store.read(lambda r: list(r.nodes()))):
+                self.dead.discard(name)  # nobody asks for the lock of a node that has stopped
 
     def _redeliver(self) -> None:
         """An old report arrives once more, perhaps at a node that has lost the attempt."""
@@ -282,6 +310,8 @@ class Simulation:
             if actor is not survivor:
                 self._bury(actor)
             actor.frozen = False
+        if self.clocks:
+            survivor = self._somebody_leads(survivor)
         self.clock.jump((max(self.author.latest, self.clock.now()) - self.clock.now()).total_seconds())
         self.clock.advance(61)
         with contextlib.suppress(GnomonError):
@@ -308,6 +338,19 @@ class Simulation:
         self.store.read(lambda r: self.checks.at_end(r, now))
         for part in self.checks.parts:
             self.store.read(lambda r, part=part: part.at_end(r, now, self.post))  # type: ignore[misc]
+
+    def _somebody_leads(self, survivor: Actor | None) -> Actor:
+        """Two leases later whoever lives plans, wherever the clock stands."""
+        if survivor is None:
+            self._start_node()
+        (actor,) = self.actors
+        for _ in range(3):
+            self._step(actor)
+            self.clock.advance(31)
+        leader = self.store.read(lambda r: r.leader())
+        lives = leader is not None and leader.node_id == actor.node.context.node_id
+        demand(lives, f"nobody plans: the lead is still that of {leader}")
+        return actor
 
     def _settle(self) -> None:
         """Let everything that can happen without time passing happen."""
