@@ -28,6 +28,10 @@ class Vitals:
         self._parts = tuple(part for part in parts if isinstance(part, Telling))
         self._told: tuple[float, Sequence[Check]] | None = None
 
+    def ask(self, part: Telling) -> None:
+        """One more that knows something."""
+        self._parts = (*self._parts, part)
+
     @property
     def node_id(self) -> str:
         """Whose they are."""

@@ -39,7 +39,8 @@ class Web:
         self._stopping = threading.Event()
         self.url = self._reached()  # now: a server that fails closes its sockets
         desk = parts.desk("web")
-        self._template = replace(desk, store=Unclogged(desk.store, parts.clock))
+        self._store = Unclogged(desk.store, parts.clock)
+        self._template = replace(desk, store=self._store)
 
     def _reached(self) -> str:
         """Where it is reached from this machine."""
@@ -53,6 +54,7 @@ class Web:
         from gnomon.web.server import WebServer
 
         settings = self._parts.settings
+        node.vitals.ask(self._store)
         certificate = (settings.text("tls_certificate"), settings.text("tls_key"))
         self._server = WebServer(
             lambda: self._application(node),

@@ -82,7 +82,7 @@ def test_people_are_told_through_the_channels_of_every_job(tmp_path: Path, monke
 
     try:
         with open_parts(settings, upgrade=True) as parts, running(parts, jobs=None) as node:
-            node.vitals._parts = (*node.vitals._parts, Part())
+            node.vitals.ask(Part())
             node.start()
             until(lambda: node.node.elector.leading and node.watchdog._good >= 3, "it plans, and all is well")
             bad.append(Check("steps", Level.FAILING, "steps fail for a test"))

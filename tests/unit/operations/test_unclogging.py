@@ -47,3 +47,8 @@ def test_writers_beyond_some_are_sent_away_while_the_first_waits_long() -> None:
         thread.join(20)
     assert sorted(done) == list(range(-1, MOST))
     assert store.write(lambda _: "again") == "again", "it goes on by itself"
+    (found,) = store.checks()
+    assert found.name == "writes_refused"
+    assert "1 changes were refused lately" in found.message
+    stuck.seconds += 601
+    assert list(store.checks()) == []
