@@ -28,7 +28,7 @@ SEEN_AT = {
     "clock_believed": 0,
     "deadline_ignored": 47,
     "double_claim": 72,
-    "doubt_forgotten": 41,
+    "doubt_forgotten": 106,
     "edit_without_settling": 34,
     "intents_ignored": 14,
     "lease_believed": 49,
