@@ -188,7 +188,9 @@ def test_excluded_days_and_old_runs_stay_as_they_should() -> None:
     assert times(ask(scheduler, "report", day(2), day(5))) == ["2030-01-02", "2030-01-04"]
     now = scheduler.now
     scheduler._store.write(
-        lambda tx: tx.prune(runs_before=now - timedelta(days=90), runs_per_job=1000, changes_before=now, limit=500)
+        lambda tx: tx.prune(
+            now=now, runs_before=now - timedelta(days=90), runs_per_job=1000, changes_before=now, limit=500
+        )
     )
     assert len(made(scheduler, "report")) == 2, "retention counts from when it ran, not from the fire it stands for"
 

@@ -409,9 +409,12 @@ class Transaction(Reader, AccessWriter, Protocol):
         """Remove at most `limit` versions that no run refers to: of configurations that are gone, and those older
         than the newest `KEPT_VERSIONS`. Returns how many."""
 
-    def prune(self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int) -> Pruned:
-        """Remove finished runs due before `runs_before` or beyond the newest `runs_per_job` of their job, old
-        skips and changes, and definitions nobody refers to; at most `limit` runs. What a run needs that is not over
+    def prune(
+        self, *, now: datetime, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int
+    ) -> Pruned:
+        """Remove finished runs due before `runs_before` or beyond the newest `runs_per_job` of their job (of those due
+        by `now`: a clock that was ahead may have made others, which push nobody out), old skips and changes, and
+        definitions nobody refers to; at most `limit` runs. What a run needs that is not over
         stays: its flow, and of its upstreams in others those among which it would look."""
 
 

@@ -68,6 +68,7 @@ class Janitor:
                 ),
             )
             done = tx.prune(
+                now=now,
                 runs_before=now - timedelta(days=self.settings.retention_days),
                 runs_per_job=self.settings.retention_runs,
                 changes_before=now - CHANGES_KEPT,

@@ -286,4 +286,4 @@ def prune(world: World, keep: int) -> None:
     """One step of the janitor."""
     now = world.d.clock.now()
     old = now - timedelta(days=9_000)
-    world.d.store.write(lambda tx: tx.prune(runs_before=old, runs_per_job=keep, changes_before=now, limit=100))
+    world.d.store.write(lambda tx: tx.prune(now=now, runs_before=old, runs_per_job=keep, changes_before=now, limit=100))

@@ -57,7 +57,7 @@ _SWEEP = Statement(
 _NEWEST = (runs.c.due_at.desc(), runs.c.id.desc())
 _OLDEST_KEPT = Statement(
     select(runs.c.due_at, runs.c.id)
-    .where(runs.c.job_id == given("job_id"), _NO_ITEM)
+    .where(runs.c.job_id == given("job_id"), _NO_ITEM, runs.c.due_at <= given("now"))
     .order_by(*_NEWEST)
     .limit(1)
     .offset(given("newer"))
@@ -127,10 +127,12 @@ _PUT_SETTING = upsert(settings)
 class PruneWrites(NeededReads, TallyWrites):
     """Removal of what is old."""
 
-    def prune(self, *, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int) -> Pruned:
+    def prune(
+        self, *, now: datetime, runs_before: datetime, runs_per_job: int, changes_before: datetime, limit: int
+    ) -> Pruned:
         before = to_micros(runs_before)
         doomed = dict.fromkeys(self._unneeded(_OLD, limit, before=before))
-        swept = self._sweep(doomed, runs_per_job, limit)
+        swept = self._sweep(doomed, to_micros(now), runs_per_job, limit)
         gone = self._with_items(list(doomed), limit) if doomed else []
         removed: list[Row] = []
         if gone:
@@ -178,7 +180,7 @@ class PruneWrites(NeededReads, TallyWrites):
             return gone
         return gone + [run_id for run_id in doomed if run_id not in busy]
 
-    def _sweep(self, doomed: dict[str, None], keep: int, limit: int) -> list[str]:
+    def _sweep(self, doomed: dict[str, None], now: int, keep: int, limit: int) -> list[str]:
         """Add runs beyond the newest `keep` of the next jobs in line; the ids of the jobs looked at."""
         row = self.first(_SWEPT, name=_SWEEP_NAME)
         after = "" if row is None else str(row[0])
@@ -187,7 +189,7 @@ class PruneWrites(NeededReads, TallyWrites):
         for job_id in line:
             if len(doomed) >= limit:
                 break
-            oldest = self.first(_OLDEST_KEPT, job_id=job_id, newer=keep - 1) if keep else (_NEVER, "")
+            oldest = self.first(_OLDEST_KEPT, job_id=job_id, now=now, newer=keep - 1) if keep else (_NEVER, "")
             if oldest is not None:
                 for run_id in self._unneeded(_BEYOND, limit, job_id=job_id, due_at=oldest[0], id=oldest[1]):
                     if len(doomed) >= limit:

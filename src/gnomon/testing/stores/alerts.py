@@ -161,7 +161,7 @@ class AlertCases(StoreCase):
         def work(tx: Transaction) -> None:
             tx.put_incidents(rows)
             tx.insert_deliveries([old, new, waiting])
-            tx.prune(runs_before=at(100), runs_per_job=9, changes_before=at(0), limit=100)
+            tx.prune(now=at(100), runs_before=at(100), runs_per_job=9, changes_before=at(0), limit=100)
 
         store.write(work)
         assert [i.id for i in store.read(lambda r: r.incidents()).items] == ["i600", "i4"]

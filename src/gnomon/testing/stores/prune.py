@@ -18,19 +18,29 @@ LONG_AGO = -1e9
 
 
 def prune(
-    store: Store, before: float = LONG_AGO, keep: int = 1000, changes: float = LONG_AGO, limit: int = 100
+    store: Store,
+    before: float = LONG_AGO,
+    keep: int = 1000,
+    changes: float = LONG_AGO,
+    limit: int = 100,
+    now: float = 1e9,
 ) -> Sequence[tuple[str, int]]:
     """One step."""
-    return step(store, before, keep, changes, limit).attempts
+    return step(store, before, keep, changes, limit, now).attempts
 
 
 def step(
-    store: Store, before: float = LONG_AGO, keep: int = 1000, changes: float = LONG_AGO, limit: int = 100
+    store: Store,
+    before: float = LONG_AGO,
+    keep: int = 1000,
+    changes: float = LONG_AGO,
+    limit: int = 100,
+    now: float = 1e9,
 ) -> Pruned:
     """One step, and whether another one is wanted."""
     moment: datetime = at(changes)
     return store.write(
-        lambda tx: tx.prune(runs_before=at(before), runs_per_job=keep, changes_before=moment, limit=limit)
+        lambda tx: tx.prune(now=at(now), runs_before=at(before), runs_per_job=keep, changes_before=moment, limit=limit)
     )
 
 
@@ -67,6 +77,13 @@ class PruneCases(StoreCase):
         prune(store, before=99, limit=2)
         prune(store, before=99, limit=2)
         assert left(store) == ""
+
+    def test_runs_that_a_wrong_clock_made_push_no_others_out(self, store: Store) -> None:
+        put_jobs(store, "a")
+        put_runs(store, *[run(name, n, State.SUCCEEDED) for n, name in enumerate("1234")])
+        put_runs(store, *[run(name, 1000 + n, State.SUCCEEDED) for n, name in enumerate("xyz")])
+        prune(store, keep=3, now=500)
+        assert left(store) == "zyx432"
 
     def test_beyond_the_newest_of_each_job(self, store: Store) -> None:
         put_jobs(store, "a", "b", "c")

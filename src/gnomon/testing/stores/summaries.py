@@ -228,7 +228,7 @@ class SummaryCases(StoreCase):
                 assert by_minute == kept
             store.write(lambda tx: tx.delete_runs(["s0", "s7", queued[0].id]))
         gone = datetime(2026, 11, 25, tzinfo=UTC)
-        store.write(lambda tx: tx.prune(runs_before=gone, runs_per_job=1, changes_before=gone, limit=1000))
+        store.write(lambda tx: tx.prune(now=gone, runs_before=gone, runs_per_job=1, changes_before=gone, limit=1000))
         assert store.read(lambda r: r.ended_counts(at(-day * 9), at(day * 9))) == naive(
             store, at(-day * 9), at(day * 9)
         )
