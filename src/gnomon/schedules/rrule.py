@@ -75,10 +75,14 @@ class RRuleKind:
         if problems or recur is None:
             raise UsageError(*problems)
         firsts = [start] if start else [datetime(2000, 1, day) for day in range(1, 8)]  # any weekday
-        never = all(unlimited(recur, first).next(wall_seconds(first)) is None for first in firsts)
+        never = any(unlimited(recur, first).next(wall_seconds(first)) is None for first in firsts)
         if never or (start and walls_of(recur, start, context.zone).next(wall_seconds(start)) is None):
             message = f"{shown(recur.text)} never fires: no date satisfies all its parts"
-            raise usage("rrule_never_fires", message, key="rrule", hint="relax BYMONTHDAY, BYSETPOS, UNTIL or INTERVAL")
+            hint = "relax BYMONTHDAY, BYSETPOS, UNTIL or INTERVAL"
+            if not start:  # else it would depend on the day on which the file was first read
+                message += ", at least if it begins on some weekdays"
+                hint += ", or give the dtstart that it begins with"
+            raise usage("rrule_never_fires", message, key="rrule", hint=hint)
         rule: Canonical = {"rrule": recur.text}
         return rule | ({"dtstart": start.isoformat()} if start else {})
 

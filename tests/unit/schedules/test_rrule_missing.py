@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from gnomon.core.errors import UsageError
 from gnomon.schedules.rrule import walls_of
 from gnomon.schedules.rrule_parse import parse_rrule
 from gnomon.schedules.zones import get_zone, wall_seconds
@@ -148,6 +149,9 @@ def test_what_all_read_alike_is_not(rule: str) -> None:
     assert KINDS.warnings(spec_of(f"RRULE:{rule}"), job_id="job") == ()
 
 
-def test_a_weekday_that_is_not_known_yet_refuses_no_rule() -> None:
-    """Week 53 has days of December from Monday to Thursday only; DTSTART may still become one of them."""
-    spec_of("RRULE:FREQ=YEARLY;BYWEEKNO=53;BYMONTH=12")
+@pytest.mark.parametrize("rule", ["FREQ=YEARLY;BYWEEKNO=53;BYMONTH=12", "FREQ=DAILY;INTERVAL=7;BYDAY=TU"])
+def test_a_rule_whose_fires_depend_on_the_day_it_is_first_seen_wants_a_dtstart(rule: str) -> None:
+    """Week 53 has days of December from Monday to Thursday only, every seventh day is a Tuesday or never is one."""
+    with pytest.raises(UsageError, match="dtstart"):
+        spec_of(f"RRULE:{rule}")
+    spec_of({"rrule": rule, "dtstart": "2026-01-06T09:00"})  # a Tuesday
