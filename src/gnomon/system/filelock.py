@@ -153,7 +153,7 @@ class HeldLock:
     """
 
     def __init__(self, path: str | os.PathLike[str], note: str = "") -> None:
-        self.path = os.fspath(path)
+        self.path, self._note = os.fspath(path), note
         deadline = time.monotonic() + 0.1  # a passing `is_held` shares the lock for a moment
         while True:
             file = _OpenFile(self.path)
@@ -184,6 +184,7 @@ class HeldLock:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             again = _OpenFile(self.path)
             if again.try_lock() and _is_still(again):
+                again.note(self._note)
                 self._file, again = again, self._file
             again.close()
 
@@ -215,7 +216,7 @@ def noted(path: str | os.PathLike[str]) -> str:
 
 def _read(path: str | os.PathLike[str], most: int, at: int) -> bytes:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        fd = open_plain(os.fspath(path))
     except OSError:
         return b""
     try:

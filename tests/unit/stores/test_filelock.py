@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.system.filelock import FileLock, HeldLock, LockTimeoutError, is_held
+from gnomon.system.filelock import FileLock, HeldLock, LockTimeoutError, is_held, noted, told
 
 HOLD = """
 import sys
@@ -156,3 +156,11 @@ def test_a_directory_that_is_missing(tmp_path: Path) -> None:
     assert not is_held(tmp_path / "none" / "node")
     with pytest.raises(OSError, match="none"):
         HeldLock(tmp_path / "none" / "node")
+
+
+def test_what_a_held_lock_says_stays_when_somebody_has_emptied_its_directory(tmp_path: Path) -> None:
+    lock = HeldLock(tmp_path / "n.lock", "1:2")
+    (tmp_path / "n.lock").unlink()
+    lock.tell(b"well")
+    assert (told(lock.path), noted(lock.path), is_held(lock.path)) == (b"well", "1:2", True)
+    lock.release()
