@@ -167,6 +167,7 @@ class Node:
         except BaseException as error:
             self.inbox.put_back(events)
             self.elector.doubt()
+            self.planner.doubt()
             self.performer.in_doubt = True
             if isinstance(error, Unavailable) or not (isinstance(error, Exception) and self._one_by_one(now)):
                 raise

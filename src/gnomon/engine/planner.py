@@ -112,6 +112,10 @@ class Planner:
         cursor = None if following is None else following.at
         return replace(entry, cursor=cursor, due_at=wake_at(entry, rule, cursor))
 
+    def doubt(self) -> None:
+        """A transaction failed: calendars that changed in it are still to be looked at."""
+        self._stamps, self._looked_at = {}, None
+
     def startup(self, tx: Transaction, now: datetime) -> None:
         """Make a run of every start-up entry, once per node start."""
         orders = []

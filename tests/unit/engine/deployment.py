@@ -91,7 +91,7 @@ class KeptLogs:
 
 
 class Flaky:
-    """A store that can fail before a commit, or after it."""
+    """A store that can fail before a commit, in it, or after it."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -104,12 +104,19 @@ class Flaky:
     def write(self, work: Callable[[Transaction], T]) -> T:
         if self.fails == "before":
             raise Unavailable(Problem("disk_full", "no space left"))
+        if self.fails == "rolled back":
+            return self._store.write(lambda tx: self._refused(work, tx))
         answer = self._store.write(work)
         if self.afterwards is not None:
             self.afterwards()
         if self.fails == "after":
             raise Unavailable(Problem("io_error", "was it written?"))
         return answer
+
+    @staticmethod
+    def _refused(work: Callable[[Transaction], T], tx: Transaction) -> T:
+        work(tx)
+        raise Unavailable(Problem("disk_full", "no space left"))
 
 
 @dataclass

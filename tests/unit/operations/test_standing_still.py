@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.core.errors import UsageError
+from gnomon.core.errors import Unavailable, UsageError
 from gnomon.engine import planner
 from gnomon.operations.fires import job_fires
 from gnomon.operations.health import health
@@ -97,6 +97,26 @@ def test_a_calendar_that_changes_moves_fires_that_are_rolled(tmp_path: Path) -> 
     node.step()
     (second,) = (entry["next_fire_at"] for entry in show_job(d.desk, "a")["schedules"])  # type: ignore[union-attr,index,call-overload]
     assert str(second) > str(first)
+
+
+def test_a_calendar_that_changes_while_the_database_is_away_is_not_forgotten(tmp_path: Path) -> None:
+    d = Deployment()
+    calendar = tmp_path / "closed.ics"
+    calendar.write_text(CLOSED.format(day="20200101"))
+    d.add("a", {"cron": "0 12 * * *", "exclude": f"ical:{calendar}", "roll": "next"})
+    node, _ = d.node()
+    node.step()
+    first = d.entry("a:default").cursor
+    calendar.write_text(CLOSED.format(day=first.strftime("%Y%m%d")))
+    d.clock.advance(planner.CALENDARS.total_seconds())
+    d.store.fails = "rolled back"
+    with pytest.raises(Unavailable):
+        node.step()
+    d.store.fails = None
+    for _ in range(3):
+        d.clock.advance(planner.CALENDARS.total_seconds())
+        node.step()
+    assert d.entry("a:default").cursor > first
 
 
 @pytest.mark.parametrize(
