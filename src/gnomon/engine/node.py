@@ -190,8 +190,9 @@ class Node:
     def _decide(self, tx: Transaction, events: list[Event], now: datetime, dead: Collection[str]) -> Acts:
         """All decisions of a step, in one transaction. May be called again after a rollback."""
         acts = Acts()
-        self._remember(tx)
         leads = self.elector.step(tx, now, dead, acts)
+        if leads:
+            self._remember(tx)
         ended = self.intake.step(tx, events, now, acts)
         self.reaper.step(tx, now, dead, acts)
         self.reaper.reclaim(tx, self.record, self.performer.missing(tx, self.context.node_id), now, acts)
@@ -285,7 +286,8 @@ class Node:
                     acts.cancel.append((a.executor, a.run_id, a.number))
 
     def _remember(self, tx: Transaction) -> None:
-        """For the next process on this database, and for whoever asks how we are: how the clock stands."""
+        """For the next process on this database, and for whoever asks how we are: how the clock stands. The one that
+        plans does it: each notices a moment of its own, and two would correct each other for ever."""
         kept = Memory.of(tx.setting(SETTING))
         if kept is None or kept.stale(self.time):
             tx.put_setting(SETTING, self.time.memory().text())
@@ -303,13 +305,14 @@ class Node:
         """Stop owning anything: what still runs goes on and waits for a successor."""
         for executor in self.executors.values():
             executor.detach()
-        now = self.clock.now()
+        now, leading = self.clock.now(), self.elector.leading
         self._one_by_one(now)
 
         def last(tx: Transaction) -> Acts:
             acts = Acts()
             self.notifier.step(tx, now, False, acts)
-            self._remember(tx)
+            if leading:
+                self._remember(tx)
             self.elector.leave(tx, now)
             return acts
 

@@ -11,6 +11,7 @@ from gnomon.core.attempts import Outcome
 from gnomon.core.errors import Unavailable
 from gnomon.core.model import OnLost
 from gnomon.core.states import State
+from gnomon.core.timekeeping import SETTING
 from gnomon.operations.runs import start_run
 
 from .deployment import Deployment, begun, over, report
@@ -149,6 +150,21 @@ def test_a_clock_set_back_never_repeats_a_fire_and_is_said_loudly(
     assert d.entry("a:default").cursor == cursor
     assert [r.fire_at for r in d.runs("a")] == seen
     assert "the clock is 4:00:00 behind where it was last believed" in caplog.text
+
+
+def test_two_nodes_that_noticed_a_set_clock_at_moments_of_their_own_do_not_correct_each_other(d: Deployment) -> None:
+    nodes = [d.node("n1")[0], d.node("n2")[0]]
+    for node in nodes:
+        node.step()
+    d.clock.jump(7200)
+    for node in nodes:
+        d.clock.advance(0.1)
+        node.step()
+    kept = d.read(lambda r: r.setting(SETTING))
+    for node in nodes:
+        node.step()
+        assert d.read(lambda r: r.setting(SETTING)) == kept
+    assert not any(node.time.trusted for node in nodes)
 
 
 def test_leaving_hands_over_the_lead_at_once(d: Deployment) -> None:
