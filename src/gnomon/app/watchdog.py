@@ -60,11 +60,10 @@ class Watchdog:
     def _run(self) -> None:
         left = self._look_s
         while not self._stop.wait(min(left, TELL_S)):
-            left -= TELL_S
+            left = self._look_s if (looks := left <= TELL_S) else left - TELL_S
             try:
                 self._vitals.tell()
-                if left <= 0:
-                    left = self._look_s
+                if looks:
                     self._looks()
                     self._look()
             except GnomonError as error:
