@@ -98,13 +98,50 @@ def change():
 """
 AS_IMPORTED: list[Json] = ["mine", None, "+0545", True, 17.0, True]
 
+BREAKING = """
+import json, os, posixpath, socket, sys, time
+
+NAMES = "write getpid open close fstat access unlink lseek read rename dup2 waitid stat fsencode kill listdir".split()
+
+class Trap:
+    def __getattr__(self, name): raise SystemExit(9)
+
+def refuse(*args): raise RuntimeError("refused")
+def nothing(): pass
+def system():
+    for name in NAMES: setattr(os, name, None)
+    posixpath.exists = None
+def number(): os.getpid = lambda: 1
+def raising(): os.fstat = os.lstat = refuse
+def clocks(): time.time = time.monotonic = time.clock_gettime = lambda *args: "noon"
+def streams(): sys.stdout = sys.stderr = Trap()
+def texts(): json.loads = json.dumps = json.JSONEncoder = None
+def sockets(): socket.socket = None
+def modules(): sys.modules.clear()
+def nothings(): sys.modules.update(dict.fromkeys(sys.modules))
+def other_modules(): sys.modules = {}
+def hooked(): sys.addaudithook(refuse)
+def run_id(): return __import__("os").environ["GNOMON_RUN_ID"]
+"""
+BROKEN = [
+    *("nothing", "system", "number", "raising", "clocks", "streams", "texts", "sockets", "modules", "nothings"),
+    *("other_modules", "hooked"),
+]
+PATCHED = """
+import os, socket, sys
+os.getlogin = socket.create_connection = print
+del sys.modules["posixpath"]
+def look(): return [os.getpid(), os.getlogin is print, socket.create_connection is print, "posixpath" in sys.modules]
+"""
+MODULES = {"messy": MESSY, "configured": CONFIGURED, "bad": "1 / 0\n", "breaking": BREAKING, "patched": PATCHED}
+
 
 class Rig:
     """A pool of one worker."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.sink, self.count = root, Recorder(), 0
-        for name, text in {"messy": MESSY, "configured": CONFIGURED, "bad": "1 / 0\n"}.items():
+        for name, text in MODULES.items():
             (root / f"{name}.py").write_text(text)
         environment = {**os.environ, "REMOVED": "no", "PYTHONDONTWRITEBYTECODE": "1"}
         self.pool = PoolExecutor(
@@ -165,6 +202,22 @@ def test_who_has_become_another_does_no_more(rig: Rig) -> None:
     before = rig.call("messy:look")
     rig.call("messy:who")
     assert rig.call("messy:look") == before
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_who_breaks_the_library_has_succeeded_all_the_same(rig: Rig, how: str) -> None:
+    """What it did must not be done again, and the next call finds nothing of it."""
+    before = rig.call("messy:pid")
+    rig.call(f"breaking:{how}")
+    assert (rig.call("messy:pid") == before) == (how in ("nothing", "streams"))
+    assert rig.call("breaking:run_id") == f"r{rig.count}"
+
+
+def test_what_a_module_does_to_the_library_while_it_is_imported_stays(rig: Rig) -> None:
+    first = rig.call("patched:look")
+    assert isinstance(first, list)
+    assert first[1:] == [True, True, False]
+    assert rig.call("patched:look") == first
 
 
 def test_an_alarm_does_not_ring_in_the_next_call(rig: Rig) -> None:

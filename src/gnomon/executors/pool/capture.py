@@ -66,7 +66,7 @@ class Spool:
     def flush(self) -> None:
         """Bring to the file what Python holds back. What can not be written is dropped."""
         for stream in (self.out, self.err, sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):  # what a call has put there may raise anything
                 stream.flush()
 
     def finish(self, base: str, others: bool) -> int:

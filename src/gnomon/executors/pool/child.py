@@ -177,11 +177,22 @@ class Child:
         self._spool.begin()
         self._hygiene.enter(order.environment)
         outcome = self._call(order)
-        seconds = self._clock.monotonic() - start
+        if not self._hygiene.repair():
+            self._leaving = True
+        at, seconds = self._clock.now().timestamp(), self._clock.monotonic() - start
         if os.getpid() != self._pid:  # a process the call has forked came back here: not its business
             self._spool.flush()
             _exit(outcome.exit if outcome.exit is not None else 0 if outcome.ok else 1)
-        at = self._clock.now().timestamp()
+        try:
+            log = self._tidy(order, outcome)
+        except BaseException:  # what has been done is told all the same
+            log, self._leaving = 0, True
+        self._order = None
+        over = Over(*order[:3], at, seconds, outcome.ok, outcome.exit, outcome.code, outcome.message, log, None)
+        return over_line(over, outcome.result)
+
+    def _tidy(self, order: Order, outcome: Outcome) -> int:
+        """After a call: its worker as it was, its log kept, and how large that is."""
         if outcome.error is not None:
             self._spool.flush()
             self._spool.write(traceback_of(outcome.error))
@@ -191,13 +202,8 @@ class Child:
         self._order = None
         self._note_threads()
         self._spool.flush()
-        try:
-            log = self._spool.finish(order.base, reap())
-        except OSError:  # what has been done is told all the same
-            log, self._leaving = 0, True
         self._age()
-        over = Over(*order[:3], at, seconds, outcome.ok, outcome.exit, outcome.code, outcome.message, log, None)
-        return over_line(over, outcome.result)
+        return self._spool.finish(order.base, reap())
 
     def _call(self, order: Order) -> Outcome:
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` makes an enum of all it says
 import _thread
-import builtins
 import faulthandler
 import os
 import signal
@@ -18,11 +17,11 @@ from importlib.machinery import SourceFileLoader
 from types import ModuleType
 from typing import Any
 
+from .library import Library
 from .traits import TRAITS, guarded
 
 _PROBES = tuple(TRAITS.values())
 _HANDLERS = list(TRAITS).index("handlers")
-_BUILTINS = vars(builtins)
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
@@ -43,7 +42,7 @@ class Hygiene:
         self._raw: dict[bytes, bytes] = vars(os.environ)["_data"]  # the same object as long as os.environ lives
         self._environment = self._raw.copy()
         self._given: Mapping[str, str] = {}
-        self._builtins = _BUILTINS.copy()
+        self._library = Library()
         self._kept = self._read()
         self._ours: tuple[Any, ...] = self._kept[_HANDLERS]
         self._thread, self._deep = _thread.get_ident(), False
@@ -54,12 +53,12 @@ class Hygiene:
         self._given = environment
         os.environ.update(environment)
 
+    def repair(self) -> bool:
+        """Put back what the worker's own code needs, before all else. False: this worker should not go on."""
+        return self._library.put_back()
+
     def leave(self) -> bool:
         """Put everything back. False: that was not possible, so this worker should not go on."""
-        if self._builtins != _BUILTINS:  # first of all, and without any of them
-            for name in _BUILTINS.keys() - self._builtins.keys():
-                del _BUILTINS[name]
-            _BUILTINS.update(self._builtins)
         if os.environ is not self._environ:
             os.environ = self._environ  # noqa: B003 - it is the mapping itself that was replaced
         if self._raw != self._environment:
@@ -98,15 +97,14 @@ class Hygiene:
         if self._deep or _thread.get_ident() != self._thread:
             yield
             return
-        before, environment, patched = self._read(), self._raw.copy(), _BUILTINS.copy()
+        before, environment, library = self._read(), self._raw.copy(), self._library.changes()
         self._deep = True
         try:
             yield
         finally:
             self._deep = False
             self._keep(before, environment)
-            if patched != _BUILTINS:
-                self._builtins = _BUILTINS.copy()
+            self._library.keep(library)
 
     def _keep(self, before: list[Any], environment: dict[bytes, bytes]) -> None:
         for index, value in enumerate(self._read()):
