@@ -29,7 +29,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from gnomon.core.values import EPOCH, from_micros, parse_rfc3339, rfc3339
-from gnomon.system.plainfiles import open_plain, read_whole, remove
+from gnomon.system.plainfiles import open_plain, read_whole, remove, write_plain
 
 from .processes import boot_seconds
 
@@ -188,7 +188,7 @@ def revoke(base: str) -> bool:
     """
     marker = f"{base}.revoke-{os.getpid()}"
     try:
-        _write(marker, REVOKED)
+        write_plain(marker, REVOKED)
         os.link(marker, base + ".claim")  # atomic, content included
     except FileExistsError:
         return False
@@ -207,7 +207,7 @@ def record_intent(base: str, intent: Intent) -> Intent:
     part = f"{base}.intent-{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(base), mode=0o700, exist_ok=True)
-        _write(part, text.encode(), sync=True)
+        write_plain(part, text.encode(), sync=True)
         try:
             os.link(part, base + ".intent")
         except FileExistsError:
@@ -233,16 +233,6 @@ def read_intent(base: str) -> Intent | None:
         return Intent(Reason(data["reason"]), parse_rfc3339(data["at"]), float(data.get("boot_s", 0.0)))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-
-
-def _write(path: str, data: bytes, *, sync: bool = False) -> None:
-    fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        os.write(fd, data)
-        if sync:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _read(path: str) -> tuple[bytes, datetime] | None:

@@ -59,6 +59,17 @@ def read_whole(fd: int, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def write_plain(path: str, data: bytes, *, sync: bool = False) -> None:
+    """Make it the content of the file; `sync`: durably. Raises as `open_plain`."""
+    fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        os.write(fd, data)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def size_of(path: str) -> int:
     """The size of a regular file; 0 for everything else."""
     try:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from gnomon.executors import processes
 from gnomon.executors.attempt import Key
 from gnomon.executors.files import AttemptFiles
-from gnomon.system.plainfiles import open_plain, read_plain, read_whole, remove, size_of
+from gnomon.system.plainfiles import open_plain, read_plain, read_whole, remove, size_of, write_plain
 
 from .wire import Began, Over, records
 
@@ -56,7 +56,7 @@ class Places:
         self.attempts.open()
         os.makedirs(self.fences, mode=0o700, exist_ok=True)
         os.makedirs(self.own, mode=0o700, exist_ok=True)
-        _write(f"{self.own}/boot", processes.boot_id())
+        write_plain(f"{self.own}/boot", processes.boot_id().encode())
 
     def restarted(self, node_id: str) -> bool:
         """Whether the machine was restarted since this node opened its pool: what it wrote last may be lost."""
@@ -101,7 +101,7 @@ class Places:
                 return
         os.makedirs(self.fences, mode=0o700, exist_ok=True)
         part = f"{path}-{os.getpid()}"
-        _write(part, str(token))
+        write_plain(part, str(token).encode())
         os.rename(part, path)
 
     def workers(self) -> Iterator[str]:
@@ -110,14 +110,6 @@ class Places:
             for name in names(f"{self.nodes}/{node}"):
                 if name.endswith(".journal"):
                     yield f"{self.nodes}/{node}/{name.removesuffix('.journal')}"
-
-
-def _write(path: str, text: str) -> None:
-    fd = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
 
 
 def names(directory: str) -> list[str]:

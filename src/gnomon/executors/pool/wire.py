@@ -8,10 +8,10 @@ Worker → scheduler, one packet of records, byte by byte what it has written to
 was too much for the socket, read the journal.
 
 Records, one JSON array per line:
-    ["S", run, number, token, at, steady]                                      it begins (if no R follows)
+    ["S", run, number, token, at, steady]                              it begins (if no R follows)
     ["X", run, number, token, at, seconds, ok, exit, code, message, log, result]   it has ended; the executor `shared`
         adds why the worker itself has stopped it: "timed_out", "cancelled"
-    ["R", run, number, token, at, steady]                                            it was not begun, and will not be
+    ["R", run, number, token, at, steady]                              it was not begun, and will not be
 `at` is in seconds since 1970 (UTC), `steady` in seconds since boot.
 """
 
