@@ -78,8 +78,7 @@ def _findings(session: Session) -> Iterator[Finding]:
 
 def _server_findings(session: Session) -> Iterator[Finding]:
     """What can be seen of a server from here: does it work, which gnomon is it, what may the token do?"""
-    from gnomon.core.health import Level as Health
-    from gnomon.core.health import check_of
+    from gnomon.core import health
     from gnomon.core.version import __version__
     from gnomon.operations.doctor import Finding, Level, from_error
 
@@ -89,8 +88,8 @@ def _server_findings(session: Session) -> Iterator[Finding]:
         yield from_error("server", error)
         return
     for check in checks:
-        bad = {Health.OK: Level.OK, Health.DEGRADED: Level.WARN, Health.FAILING: Level.FAIL}
-        yield Finding(check["name"], bad[check_of(check).level], check["message"])
+        bad = {health.Level.OK: Level.OK, health.Level.DEGRADED: Level.WARN, health.Level.FAILING: Level.FAIL}
+        yield Finding(check["name"], bad[health.check_of(check).level], check["message"])
     try:
         about, who = session.client.get_about(), session.client.get_session()
     except GnomonError as error:

@@ -11,9 +11,11 @@ from gnomon.core.records import RunRecord
 
 logger = logging.getLogger("gnomon")
 
-FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+OWN_FAULTS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    InvariantViolated,
+)
 """What acting on the values of a run may raise that is no word of the database: that would spoil the whole step."""
-OWN_FAULTS = (*FAULTS, InvariantViolated)
 
 
 def blamed(run: RunRecord, error: Exception) -> Failure:

@@ -19,6 +19,7 @@ from gnomon.core.errors import GnomonError, Problem, UsageError, usage
 from gnomon.core.texts import judge_whole
 
 from .alert_settings import AlertSettings, read_alerts
+from .homes import default_db, of_user, working_directory
 
 DEFAULT_JOBS_DIR = "/etc/gnomon/jobs.d"
 FILE_NAME = "gnomon.toml"
@@ -272,7 +273,7 @@ def load_settings(
     Raises:
         UsageError: unknown keys, values out of range, an unreadable file; all at once.
     """
-    here = directory or _working_directory()
+    here = directory or working_directory()
     problems: list[Problem] = []
     path = _find(config, here, problems) if search else None
     document = {} if path is None else _read(path, problems)
@@ -306,7 +307,7 @@ def load_settings(
     project = path.parent if path is not None and path.parent == here else None
     for name, default in _DEFAULTS.items():
         values.setdefault(name, Value(default, "default"))
-    values.setdefault("db", Value(_default_db(project), "default"))
+    values.setdefault("db", Value(default_db(project), "default"))
     db = values["db"].value
     if db is not None and "://" not in str(db):
         values["db"] = Value(f"sqlite:///{db}", values["db"].source)
@@ -314,16 +315,6 @@ def load_settings(
     if values["jobs_dir"].source == str(path) and path is not None:
         values["jobs_dir"] = Value(str(path.parent / str(values["jobs_dir"].value)), str(path))
     return Settings(values, project, ignored, pools, told)
-
-
-def _working_directory() -> Path:
-    try:
-        return Path.cwd()
-    except OSError as error:
-        text = f"the working directory cannot be told: {error.strerror}"
-        raise usage(
-            "working_directory_missing", text, hint="it was removed or may not be read: cd to another"
-        ) from None
 
 
 def _sources(
@@ -347,7 +338,7 @@ def _find(config: str | None, here: Path, problems: list[Problem]) -> Path | Non
             problems.append(Problem("config_missing", f"there is no settings file {config}", hint="see --config"))
             return None
         return path.absolute()
-    for place in (here, _of_user(platformdirs.user_config_dir), Path("/etc/gnomon")):
+    for place in (here, of_user(platformdirs.user_config_dir), Path("/etc/gnomon")):
         if place is not None and os.path.isfile(place / FILE_NAME):  # one that may not be looked at is none
             return place / FILE_NAME
     return None
@@ -374,20 +365,6 @@ def _pools(value: object, path: Path | None, problems: list[Problem]) -> dict[st
         else:
             pools[str(name)] = size
     return pools
-
-
-def _default_db(project: Path | None) -> str | None:
-    """`.gnomon/` of a project, else the platform's state directory; None: the user has no home."""
-    place = project / ".gnomon" if project is not None else _of_user(platformdirs.user_state_dir)
-    return None if place is None else f"sqlite:///{place / 'gnomon.db'}"
-
-
-def _of_user(directory: Callable[[str], str]) -> Path | None:
-    """A directory of the user; None: they have no home (no HOME, and no entry among the users of the system)."""
-    try:
-        return Path(directory("gnomon"))
-    except (RuntimeError, KeyError):
-        return None
 
 
 def level_number(settings: Settings) -> int:
