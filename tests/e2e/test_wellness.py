@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import threading
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +120,7 @@ def test_attempts_that_are_over_as_processes_only_are_named(tmp_path: Path, monk
         until(lambda: find(handle.process["pid"]) is None or find(handle.process["pid"]).state == "Z", "it is gone")
         looking.look()
         assert list(looking.checks()) == [], "a moment is no trouble"
-        monkeypatch.setattr(unreported, "PATIENCE", timedelta(0))
+        monkeypatch.setattr(unreported, "PATIENCE_S", 0.0)
         looking.look()
         (found,) = looking.checks()
         assert "1 attempt is over as a process" in found.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gnomon.core.attempts import Handle
 from gnomon.core.health import Check, Level
@@ -11,8 +11,8 @@ from gnomon.core.ports import Clock, Store
 from gnomon.executors import processes
 from gnomon.executors.attempt import trace_of
 
-PATIENCE = timedelta(seconds=30)
-"""Reports of what has ended take that long only if something is wrong."""
+PATIENCE_S = 30.0
+"""Reports of what has ended take that long only if something is wrong. By a clock that nobody sets."""
 
 
 class Unreported:
@@ -20,7 +20,7 @@ class Unreported:
 
     def __init__(self, store: Store, clock: Clock, node_id: str) -> None:
         self._store, self._clock, self._node_id = store, clock, node_id
-        self._gone: Mapping[tuple[str, int], datetime] = {}
+        self._gone: Mapping[tuple[str, int], tuple[float, datetime]] = {}
 
     def look(self) -> None:
         """Compare what the store has with the processes there are.
@@ -28,15 +28,15 @@ class Unreported:
         Raises:
             Unavailable: the store cannot be read.
         """
-        now, before = self._clock.now(), self._gone
+        seen, before = (self._clock.monotonic(), self._clock.now()), self._gone
         live = self._store.read(lambda reader: reader.live_attempts(self._node_id))
         gone = [(a.run_id, a.number) for a in live if a.handle is not None and not _lives(a.handle)]
-        self._gone = {key: before.get(key, now) for key in gone}
+        self._gone = {key: before.get(key, seen) for key in gone}
 
     def checks(self) -> Iterator[Check]:
         """For health."""
-        now = self._clock.now()
-        late = sorted((since, run_id) for (run_id, _), since in self._gone.items() if abs(now - since) >= PATIENCE)
+        now = self._clock.monotonic()
+        late = sorted((at, run_id) for (run_id, _), (since, at) in self._gone.items() if now - since >= PATIENCE_S)
         if late:
             word = "attempt is" if len(late) == 1 else "attempts are"
             text = f"{len(late)} {word} over as a process and still running in the database, as of run {late[0][1]}"
