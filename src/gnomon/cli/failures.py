@@ -16,6 +16,9 @@ from gnomon.core.errors import GnomonError, InvariantViolated, Problem
 from .sanitising import json_for, plain
 
 _WIDEST = 160
+_MOST_PLACES = 1000
+_WRITTEN: dict[str, Path] = {}
+"""Tracebacks that are in a file already, by their place."""
 
 
 def report(error: GnomonError, as_json: bool) -> None:
@@ -111,13 +114,22 @@ def report_bug(error: BaseException, as_json: bool) -> None:
 
 
 def write_traceback(error: BaseException) -> Path | None:
-    """Into a new file of the temporary directory, readable by its owner only; None if that fails too."""
+    """Into a new file of the temporary directory, readable by its owner only; None if that fails too.
+
+    What fails again at the same place, as a step does that is tried every few seconds, is in the file already.
+    """
+    place = f"{type(error).__name__}{traceback.format_tb(error.__traceback__)}"
+    known = _WRITTEN.get(place)
+    if known is not None and known.exists():
+        return known
     try:
         handle, name = tempfile.mkstemp(prefix="gnomon-bug-", suffix=".log")
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             traceback.print_exception(error, file=file)
     except OSError:
         return None
+    if len(_WRITTEN) < _MOST_PLACES:
+        _WRITTEN[place] = Path(name)
     return Path(name)
 
 

@@ -14,9 +14,28 @@ from pathlib import Path
 import pytest
 
 from gnomon.cli import jobs
+from gnomon.cli.failures import write_traceback
 from gnomon.cli.sanitising import colours_only, held_back
 from gnomon.core.errors import Problem, Unavailable
 from tests.unit.cli.conftest import Gnomon
+
+
+def test_a_bug_that_comes_every_few_seconds_fills_no_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def step(text: str) -> Path | None:
+        try:
+            raise RuntimeError(text)
+        except RuntimeError as error:
+            return write_traceback(error)
+
+    first = [step(f"at step {n}") for n in range(20)]
+    assert set(first) == set(tmp_path.glob("gnomon-bug-*.log"))
+    for path in tmp_path.glob("gnomon-bug-*.log"):
+        path.unlink()
+    assert (again := step("once more")) is not None
+    assert again.exists(), "a file that was removed is written anew"
+
 
 FILES = {
     "unknown key": ("{job_id: a, timeot: 1, task: {type: command, command: x}}", "unknown_key"),
@@ -182,6 +201,7 @@ def test_unavailable_is_3_and_a_bug_is_70(gnomon: Gnomon, monkeypatch: pytest.Mo
     done = gnomon("jobs", "list", code=70)
     assert "this is a bug in gnomon: RuntimeError: odd" in done.err
     assert "RuntimeError: odd" in next(tmp_path.glob("gnomon-bug-*.log")).read_text()
+    assert f"{next(tmp_path.glob('gnomon-bug-*.log'))} (GNOMON_DEBUG=1" in done.err
 
     def broken(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/some/file")
