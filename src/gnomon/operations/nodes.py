@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from gnomon.core.errors import Conflict, Problem
 from gnomon.core.ports import Reader
 from gnomon.core.records import NodeRecord
 from gnomon.core.values import JsonObject
-from gnomon.system.filelock import HeldLock, LockTimeoutError, is_held, noted
+from gnomon.system.filelock import HeldLock, is_held, noted
 from gnomon.system.host import boot_id, host_name
 from gnomon.system.peers import Peers
 from gnomon.system.place import mark_of, read_marks, written
@@ -65,22 +64,12 @@ def join_nodes(database: Path, node_id: str) -> HeldLock:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark = mark_of(database)
     lock = HeldLock(place / f"{node_id}.lock", written([mark]) if mark else "")
-    _clear(database)
     others = working_elsewhere(database)
     if others:
         lock.release()
         said = f"the scheduler {others[0]} works on another file that was called {database} before"
         raise Conflict(Problem("scheduler_running", said, hint="stop it first, or put that file back"))
     return lock
-
-
-def _clear(database: Path) -> None:
-    """Remove the locks that killed schedulers left: whoever asks looks at each. They are taken first: one that a
-    scheduler is about to take is made anew by it."""
-    for lock in _locks(database).glob("*.lock"):
-        if not is_held(lock):
-            with contextlib.suppress(LockTimeoutError, OSError):
-                HeldLock(lock).release()
 
 
 def working_elsewhere(database: Path) -> Sequence[str]:

@@ -1,41 +1,33 @@
-"""The locks by which schedulers know each other."""
+"""Locks of scheduler processes: what a killed one leaves tells the next that it is dead, at once."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
+from gnomon.core.records import NodeRecord
+from gnomon.operations.nodes import join_nodes
+from gnomon.system.peers import Peers
 
-from gnomon.core.errors import Conflict
-from gnomon.operations.nodes import join_nodes, working_elsewhere, working_nodes
-
-
-def test_a_second_one_on_another_file_of_the_name_is_refused(tmp_path: Path) -> None:
-    database = tmp_path / "x.db"
-    database.write_text("one")
-    first = join_nodes(database, "first")
-    same = join_nodes(database, "same")
-    database.rename(tmp_path / "y.db")
-    database.write_text("two")
-    with pytest.raises(Conflict) as caught:
-        join_nodes(database, "other")
-    assert caught.value.code == "scheduler_running"
-    assert working_nodes(database) == working_elsewhere(database) == ["first", "same"]
-    first.release()
-    same.release()
-    other = join_nodes(database, "other")
-    assert (working_nodes(database), working_elsewhere(database)) == (["other"], [])
-    other.release()
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gnomon.operations.nodes import join_nodes
+lock = join_nodes(Path(sys.argv[1]), "killed")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def test_locks_that_the_killed_left_are_removed(tmp_path: Path) -> None:
-    database = tmp_path / "x.db"
-    database.write_text("one")
-    first = join_nodes(database, "first")
-    left = [tmp_path / "x.db.d" / "nodes" / f"dead{n}.lock" for n in range(5)]
-    for lock in left:
-        lock.touch()
-    second = join_nodes(database, "second")
-    assert sorted(path.name for path in left[0].parent.iterdir()) == ["first.lock", "second.lock"]
-    first.release()
-    second.release()
+def test_the_next_one_knows_at_once_that_a_killed_one_is_dead(tmp_path: Path) -> None:
+    """Its lease is not waited for, in which nothing would start."""
+    database = tmp_path / "g.db"
+    database.touch()
+    subprocess.run([sys.executable, "-c", KILLED, str(database)], check=False)
+    lock = join_nodes(database, "next")
+    (left,) = (path for path in database.parent.rglob("*.lock") if path.stem == "killed")
+    node = NodeRecord("killed", "host", 1, "boot", str(left), NOW, NOW + timedelta(seconds=30), 1, "1")
+    assert Peers("next", "host", "boot").dead([node]) == ["killed"]
+    lock.release()
