@@ -16,7 +16,7 @@ from . import processes
 from .attempt import Attempt, Key, handle_of, log_limit
 from .capping import CappedLog, held
 from .ending import NO_FILE, Facts, could_not_fork, ended, exit_code, never, unknown
-from .files import AttemptFiles, Intent, Reason, read_claim, read_exit, record_intent
+from .files import AttemptFiles, Intent, Reason, read_claim, read_exit, read_intent, record_intent
 from .invocation import identity, scope_of
 from .killing import Killer, Tree
 from .logwatch import LogWatch
@@ -143,8 +143,15 @@ class Supervisor:
         found = read_exit(attempt.base)
         if again or found is None or found.code is None:
             self.pursue(attempt, record_intent(attempt.base, Intent(reason, self.clock.now())))
+            self._document(key, attempt)
         else:
             self.loop.after(_GLANCE_S, lambda: self.stop(key, reason, again=True))
+
+    def _document(self, key: Key, attempt: Attempt) -> None:
+        """An intent that the state directory has not taken is written as soon as it does: a successor goes by it."""
+        if self.live.get(key) is attempt and attempt.intent is not None and read_intent(attempt.base) is None:
+            record_intent(attempt.base, attempt.intent)
+            self.loop.after(_GLANCE_S, lambda: self._document(key, attempt))
 
     def pursue(self, attempt: Attempt, intent: Intent) -> None:
         """Kill its tree; then it ends. The grace counts from the intent."""

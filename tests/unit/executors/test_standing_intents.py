@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Outcome
 from gnomon.executors import CommandExecutor
-from gnomon.executors.files import AttemptFiles, Intent, Reason, record_intent
+from gnomon.executors.files import AttemptFiles, Intent, Reason, read_intent, record_intent
 from gnomon.executors.invocation import scope_of
 from gnomon.executors.pool import PoolExecutor
 from gnomon.executors.shared import SharedExecutor
@@ -69,6 +70,32 @@ def test_a_command_that_ended_of_it(place: Path) -> None:
     two = CommandExecutor(place / "state", clock=CLOCK)
     two.open(other)
     two.adopt([Adoption(task, handle, "one")])
+    assert other.ended("a").outcome is Outcome.TIMED_OUT
+    assert with_environment(str(place / "state")) == []
+    two.detach()
+
+
+def test_an_intent_that_could_not_be_written_is_written_later(place: Path) -> None:
+    """The state directory was away when the command was told to stop, and is back while its child is given its time."""
+    one, sink, other = CommandExecutor(place / "state", clock=CLOCK), Recorder(), Recorder()
+    one.open(sink)
+    command = f"(trap '' TERM; echo 1 >{place}/pid; exec sleep 1000) & exec sleep 1000"
+    task = replace(spec("a", {"command": command}), timeout_s=0.5, kill_grace_s=600)
+    one.start([task])
+    handle = sink.started("a").handle
+    sink.until((place / "pid").exists)
+    base = Path(AttemptFiles(place / "state").base("a", 1))
+    base.parent.rename(place / "away")
+    base.parent.write_text("in the way")
+    told = Path(f"/proc/{handle.process['pid']}")
+    sink.until(lambda: not told.exists() or b"sleep" not in (told / "cmdline").read_bytes())
+    base.parent.unlink()
+    (place / "away").rename(base.parent)
+    sink.until(lambda: read_intent(str(base)) is not None)
+    one.detach()
+    two = CommandExecutor(place / "state", clock=CLOCK)
+    two.open(other)
+    two.adopt([Adoption(replace(task, kill_grace_s=0.1), handle, "one")])
     assert other.ended("a").outcome is Outcome.TIMED_OUT
     assert with_environment(str(place / "state")) == []
     two.detach()
