@@ -215,12 +215,16 @@ def quiet(message: str, *given: Json) -> str:
 
 
 def _texts(value: Json) -> list[str]:
-    if isinstance(value, str):
-        return [value] if len(value) >= 3 else []
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in _texts(item)]
-    if isinstance(value, Sequence):
-        return [text for item in value for text in _texts(item)]
-    if isinstance(value, int | float) and not isinstance(value, bool) and len(str(value)) >= 4:
-        return [str(value)]
-    return []
+    """What is said in it, however deep."""
+    found, left = [], [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            found += [one] if len(one) >= 3 else []
+        elif isinstance(one, Mapping):
+            left += one.values()
+        elif isinstance(one, Sequence):
+            left += one
+        elif isinstance(one, int | float) and not isinstance(one, bool) and len(str(one)) >= 4:
+            found.append(str(one))
+    return found

@@ -85,6 +85,9 @@ def _collection(client: Any, arguments: JsonObject) -> Any:
     return database[str(arguments["collection"])]
 
 
+_TOO_DEEP = ("bad_arguments", "a document is nested too deeply (MongoDB: 100 levels)")
+
+
 @contextmanager
 def _judged(arguments: JsonObject) -> Iterator[None]:
     """pymongo's failures under our codes, without the values that were given."""
@@ -101,7 +104,7 @@ def _judged(arguments: JsonObject) -> Iterator[None]:
     try:
         yield
     except RecursionError:
-        raise TaskFailed("bad_arguments", "a document is nested too deeply (MongoDB: 100 levels)") from None
+        raise TaskFailed(*_TOO_DEEP) from None
     except errors.BulkWriteError as error:
         details = error.details or {}
         first: Mapping[str, Any] = next(iter(details.get("writeErrors", [])), {})
@@ -120,6 +123,8 @@ def _judged(arguments: JsonObject) -> Iterator[None]:
     except errors.ConnectionFailure as error:
         raise failed("mongo_unreachable", error) from None
     except (errors.PyMongoError, BSONError, OverflowError, TypeError, ValueError) as error:
+        if "recursion" in str(error):  # on newer Pythons bson tells it in words of its own
+            raise TaskFailed(*_TOO_DEEP) from None
         raise failed("mongo_error", error) from None
 
 
