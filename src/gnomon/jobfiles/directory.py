@@ -11,6 +11,7 @@ from gnomon.core.errors import Problem
 from gnomon.core.rules import ScheduleKinds
 from gnomon.core.tasks import TaskTypes
 
+from .again import Again
 from .looking import look, read_file
 from .parsing import ParsedFile, parse_bytes
 from .snapshot import REFILL_S, SETTLE_S, Seen, Snapshot, Stamp, guard, lost_files, settle
@@ -22,7 +23,7 @@ class FileChanges:
 
     Attributes:
         loaded: files with a new usable version.
-        failed: files with a new version that is not usable (or a bare list with bad entries): its problems.
+        failed: files with other problems than before: not usable (or a bare list with bad entries).
         removed: files that are certainly gone; their jobs may be retired.
         guard: why no file counts as removed although files are missing, or None.
     """
@@ -79,17 +80,22 @@ class DirectoryWatcher:
         self._confirmed = False
         self._pending = False
         self._guard: Problem | None = None
+        self._again = Again()
 
     def scan(self) -> FileChanges:
-        """Look once; read what has settled. Costs one `stat` per file when nothing changed."""
+        """Look once; read what has settled, and now and then what has failed. Costs one `stat` per file when nothing
+        changed."""
         monotonic = self._monotonic()
         now = look(self.root)
         self._seen, settled = settle(self._seen, now.files, monotonic=monotonic, wall=self._wall())
         loaded: dict[str, ParsedFile] = {}
         failed: dict[str, tuple[Problem, ...]] = {}
         self._pending = len(settled) < len(now.files)
-        for path in sorted(path for path in settled if self._read.get(path) != now.files[path]):
+        again = settled & self.failed.keys() if self._again.due(monotonic) else set()
+        for path in sorted(path for path in settled if path in again or self._read.get(path) != now.files[path]):
             self._take(path, now.files[path], loaded, failed)
+        if again:
+            self._again.judged(monotonic, self._monotonic())
         for path, problem in now.blocked.items():
             if self.failed.get(path) != (problem,):
                 self.failed[path] = failed[path] = (problem,)
@@ -146,15 +152,20 @@ class DirectoryWatcher:
             self._pending = True
             return
         self._read[path] = stamp
+        before = self.failed.get(path, ())
         if isinstance(data, Problem):
-            self.failed[path] = failed[path] = (data,)
             self.digests.pop(path, None)
+            if before != (data,):
+                self.failed[path] = failed[path] = (data,)
             return
         digest = hashlib.sha256(data).hexdigest()
-        if self.digests.get(path) == digest:
+        same = self.digests.get(path) == digest
+        if same and not before:
             return
         self.digests[path] = digest
         parsed = parse_bytes(data, path, self._kinds, self._task_types, default_timezone=self._timezone)
+        if same and parsed.problems == before:
+            return
         if parsed.usable:
             self.good[path] = loaded[path] = parsed
         if parsed.problems:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.jobfiles import looking
+from gnomon.jobfiles import directory, looking
+from gnomon.jobfiles.again import AGAIN_S
 from gnomon.jobfiles.directory import DirectoryWatcher
 from gnomon.jobfiles.snapshot import Snapshot, Stamp, is_job_file
 from tests.unit.jobfiles.rooms import KINDS, TASKS
@@ -462,3 +463,35 @@ def test_a_look_at_an_unchanged_directory_reads_nothing(hands: Hands, monkeypatc
     monkeypatch.setattr("gnomon.jobfiles.directory.read_file", lambda *args: pytest.fail("read"))
     assert not hands.look()
     assert 0.25 <= hands.watcher.next_wait() < 0.3
+
+
+def test_a_broken_file_is_judged_again_when_what_it_needs_beside_it_has_changed(hands: Hands) -> None:
+    calendar = hands.root / "closed.ics"
+    schedule = f"schedule: {{every: 1h, exclude: 'ical:{calendar}'}}\n"
+    path = hands.write("a.yaml", GOOD.format("a") + schedule)
+    assert hands.look().failed[path][0].code == "ical_unreadable"
+    assert not hands.look(AGAIN_S)
+    assert not hands.look(AGAIN_S)
+    calendar.write_text("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n")
+    assert list(hands.look(AGAIN_S).loaded) == [path]
+    assert not hands.watcher.failed
+    assert not hands.look(AGAIN_S)
+
+
+def test_a_broken_file_is_judged_again_the_more_rarely_the_longer_it_takes(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands.write("a.yaml", "job_id: [")
+    read = directory.read_file
+    times = []
+
+    def slow(*args):  # type: ignore[no-untyped-def]
+        times.append(hands.now)
+        hands.now += 1
+        return read(*args)
+
+    monkeypatch.setattr(directory, "read_file", slow)
+    for _ in range(120):
+        hands.look(1)
+    assert 3 <= len(times) <= 6
+    assert list(hands.watcher.failed)
