@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable
 from statistics import median
@@ -40,6 +41,11 @@ def cpu_seconds(work: Callable[[], T], tries: int = 2) -> tuple[float, T]:
 def slowness() -> float:
     """How much slower than nominal this machine is at the moment; at least 1. For limits of other measurements."""
     return max(1.0, _yardstick())
+
+
+def patience() -> float:
+    """How many processes want each core at the moment; at least 1. For limits of waiting in real time."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _yardstick() -> float:

@@ -214,6 +214,19 @@ def quiet(message: str, *given: Json) -> str:
     return message if len(message) <= 1000 else message[:999] + "…"
 
 
+def deeper_than(most: int, value: Json) -> bool:
+    """Whether there are more than so many maps and lists inside each other."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            item
+            for one in level
+            if isinstance(one, Mapping | Sequence) and not isinstance(one, str)
+            for item in (one.values() if isinstance(one, Mapping) else one)
+        ]
+    return bool(level)
+
+
 def _texts(value: Json) -> list[str]:
     """What is said in it, however deep."""
     found, left = [], [value]

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from gnomon.core.values import Json, JsonObject
 
-from .data import CONNECT_S, Kept, as_json, quiet
+from .data import CONNECT_S, Kept, as_json, deeper_than, quiet
 from .mongo_building import documents_of, filter_of, numbers_of, pipeline_of, update_of
 from .performing import TaskFailed, Work
 
@@ -85,7 +85,8 @@ def _collection(client: Any, arguments: JsonObject) -> Any:
     return database[str(arguments["collection"])]
 
 
-_TOO_DEEP = ("bad_arguments", "a document is nested too deeply (MongoDB: 100 levels)")
+_DEEPEST = 200
+"""No server takes more. Below it, each says for itself what it thinks of a document."""
 
 
 @contextmanager
@@ -101,10 +102,10 @@ def _judged(arguments: JsonObject) -> Iterator[None]:
     def failed(code: str, error: Exception, result: Json = None) -> TaskFailed:
         return TaskFailed(code, quiet(_message(error), private), result)
 
+    if deeper_than(_DEEPEST, private):
+        raise TaskFailed("bad_arguments", "a document is nested too deeply (MongoDB: 100 levels)")
     try:
         yield
-    except RecursionError:
-        raise TaskFailed(*_TOO_DEEP) from None
     except errors.BulkWriteError as error:
         details = error.details or {}
         first: Mapping[str, Any] = next(iter(details.get("writeErrors", [])), {})
@@ -123,8 +124,6 @@ def _judged(arguments: JsonObject) -> Iterator[None]:
     except errors.ConnectionFailure as error:
         raise failed("mongo_unreachable", error) from None
     except (errors.PyMongoError, BSONError, OverflowError, TypeError, ValueError) as error:
-        if "recursion" in str(error):  # on newer Pythons bson tells it in words of its own
-            raise TaskFailed(*_TOO_DEEP) from None
         raise failed("mongo_error", error) from None
 
 
