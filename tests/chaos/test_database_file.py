@@ -3,6 +3,7 @@ a file that has the name, two schedulers never fire the same, and no file is dam
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gnomon.cli.main import main
 from tests.support.service import until
 from tests.support.web import WebSite, web_site
 
@@ -105,11 +107,10 @@ def test_another_file_in_its_place(place: WebSite) -> None:
     known = len(whole(place.db))
     process = place.process
     # the file that is there now is a good one, for everybody
-    assert "works on another file" in place.cli("health", code=1)["line"]
     assert len(place.cli("runs", "list", "--limit", "500")) <= known
     # and a second scheduler would do again what the first did since the backup
     second = place.serve()
-    assert second.wait(30) == 2, place.log.read_text()
+    assert second.wait(30) == 3, place.log.read_text()
     place.alive.remove(second)
     assert "works on another file" in place.log.read_text()
     place.kill(process, signal.SIGTERM)
@@ -147,6 +148,65 @@ def test_moved_away_and_back(place: WebSite, what: str) -> None:
     until(lambda: asker.healthz().status_code == 200, "it is well")
     place.kill(place.process, signal.SIGTERM)
     assert ran(place) | set(asker.acknowledged) <= whole(place.db)
+
+
+CHANGES = (
+    ("run", "asked", "--no-wait"),
+    ("jobs", "pause", "asked"),
+    ("jobs", "add", "jobs.d/asked.json"),
+    ("token", "create", "--name", "t", "--role", "viewer"),
+    ("db", "upgrade"),
+    ("db", "backup", "b"),
+)
+
+
+Says = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def says(place: WebSite, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Says:
+    """Exit code of a command, said in this process, and what it says."""
+    monkeypatch.chdir(place.root)
+    for name, value in place.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def say(*words: str) -> tuple[int, str]:
+        capfd.readouterr()
+        code = main([*words, "--json"])
+        return code, "".join(capfd.readouterr())
+
+    return say
+
+
+@pytest.mark.parametrize("what", ["the file", "another one", "an empty one"])
+def test_commands_beside_it_know_what_it_knows(place: WebSite, says: Says, what: str) -> None:
+    """The file that has the name now, or would get it, is not the one that is worked on: nothing is written there."""
+    asker = begin(place)
+    place.db.rename(place.root / "x")
+    until(lambda: asker.ask().status_code == 503, "the scheduler notices")
+    if what == "another one":
+        shutil.copy(place.root / "x", place.db)
+    elif what == "an empty one":
+        place.db.touch()
+    before = place.db.read_bytes() if place.db.exists() else None
+    for words in CHANGES:
+        code, text = says(*words)
+        assert (code, f'"code": "{CODE}"' in text) == (3, True), (words, text)
+    code, text = says("health")
+    assert (code, json.loads(text)["checks"][0]["level"], CODE in json.loads(text)["line"]) == (1, "failing", True)
+    code, text = says("doctor")
+    assert (code, CODE in text, "start `gnomon serve`" in text) == (1, True, False), text
+    assert CODE in asker.healthz().json()["line"]
+    until(lambda: f"{CODE}: " in place.log.read_text(), "the log says so")
+    for words in (("runs", "list"), ("jobs", "list")):
+        assert says(*words)[0] == (0 if what == "another one" else 3)
+    second = place.serve()
+    assert second.wait(30) == 3
+    place.alive.remove(second)
+    assert (place.db.read_bytes() if place.db.exists() else None) == before
+    (place.root / "x").rename(place.db)
+    until(lambda: asker.healthz().status_code == 200, "it is well")
+    assert says("jobs", "pause", "asked")[0] == 0
 
 
 def test_its_directory_is_another_one(tmp_path: Path) -> None:

@@ -55,6 +55,23 @@ def test_from_no_database_to_a_killed_scheduler(place: Site, capsys: pytest.Capt
     assert "no scheduler runs on this database" in told["line"]
 
 
+@pytest.mark.slow
+def test_one_that_left_work_running_runs_no_more(place: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it started goes on; it does not."""
+    (place.root / "gnomon.toml").write_text('drain_timeout = "10ms"\n')
+    place.write("a.yaml", "job_id: a\nschedule: '@startup'\ntask: {type: command, command: 'exec sleep 600'}\n")
+    process = place.serve()
+    until(lambda: place.states().get("running"), "it runs")
+    assert place.kill(process, signal.SIGTERM) == 0
+    try:
+        assert place.states() == {"running": 1}
+        code, told = ask(capsys)
+        assert (code, told["checks"][0]["message"]) == (1, "no scheduler runs on this database")
+    finally:
+        for claim in place.root.glob("*.d/attempts/??/*.claim"):
+            os.killpg(int(claim.read_text().split()[0]), signal.SIGKILL)
+
+
 def test_a_mistake_of_the_caller_is_none_of_the_scheduler(place: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["health", "--overdue", "soon"]) == 2
     assert "soon" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from gnomon.executors.files import read_claim, read_exit
 from gnomon.operations import backup as files
 from gnomon.operations import restoring
 from gnomon.operations.backup import Manifest
+from gnomon.operations.nodes import refusal
 from gnomon.operations.restoring import Settled
 from gnomon.operations.settings import Settings, Value, database_file, state_directory
 from gnomon.stores import sqlite_copy
@@ -64,6 +65,9 @@ def back_up(
         UsageError, Unavailable: it cannot be made; says why. Nothing is at `place` then that was not there before.
     """
     database = _file(settings)
+    refused = refusal(database)  # a copy of another file would take the place of a good backup
+    if refused is not None:
+        raise refused
     if not database.exists():
         raise usage("database_missing", f"there is no database at {database}", hint="name one with --db")
     clock: Clock = SystemClock()

@@ -9,7 +9,7 @@ from datetime import timedelta
 from gnomon.core.errors import InvariantViolated, Problem, usage
 from gnomon.core.ports import Reader
 from gnomon.core.values import JsonObject, to_micros
-from gnomon.operations.nodes import living_in
+from gnomon.operations.nodes import living_in, refusal
 from gnomon.operations.settings import Settings, database_file
 from gnomon.stores.sql.checks import contradictions
 from gnomon.stores.sql.session import Session
@@ -52,7 +52,7 @@ def check_database(settings: Settings) -> Sequence[Finding]:
     if path is None:
         raise usage("database_no_file", f"{settings.db} is no file", hint="name the file of a database with --db")
     if not path.exists():
-        raise usage("database_missing", f"there is no database at {path}", hint="name one with --db")
+        raise refusal(path) or usage("database_missing", f"there is no database at {path}", hint="name one with --db")
     damage = tuple(problems_in(path))
     if damage:
         text = f"{path} is damaged; restore a backup, or try `sqlite3 FILE .recover`"

@@ -6,17 +6,20 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from gnomon.core.ports import Clock, Entropy, Store
+from gnomon.core.errors import GnomonError
+from gnomon.core.ports import Clock, Entropy, Store, Transaction
 from gnomon.core.tasks import TaskTypes
 from gnomon.engine.context import Context
 from gnomon.engine.settings import EngineSettings
 from gnomon.executors.logs import Logs
 from gnomon.operations.context import Desk
-from gnomon.operations.settings import Settings, state_directory
+from gnomon.operations.nodes import refusal
+from gnomon.operations.settings import Settings, database_file, state_directory
 from gnomon.operations.sightings import Sightings
 from gnomon.operations.tally import Tally
 from gnomon.schedules import Kinds
@@ -26,6 +29,7 @@ from gnomon.system.host import user_name
 from gnomon.system.streams import hold_descriptors
 from gnomon.tasks import TaskTypeCatalogue
 
+T = TypeVar("T")
 MEMORY = "sqlite:///:memory:"
 
 
@@ -84,6 +88,31 @@ class _Stopwatch:
             self._tally.committed(self._clock.monotonic() - self._begin)
 
 
+class _Untouched:
+    """A store of which everything is refused but reading."""
+
+    def __init__(self, store: Store, refused: GnomonError) -> None:
+        self._refused = refused
+        self.read, self.data_version, self.close = store.read, store.data_version, store.close
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        raise self._refused
+
+
+def _open(url: str, clock: Clock, upgrade: bool, stopwatch: _Stopwatch) -> Store:
+    """The store, as a whole, or for reading while a scheduler works on another file that had its name."""
+    path = database_file(url)
+    refused = None if path is None else refusal(path)
+    if refused is None:
+        return open_store(url, clock, upgrade=upgrade, on_commit=stopwatch.at)
+    if upgrade:
+        raise refused
+    try:
+        return _Untouched(open_store(f"{url.partition('?')[0]}?mode=ro", clock), refused)
+    except GnomonError:
+        raise refused from None
+
+
 @contextlib.contextmanager
 def _temporary_directory() -> Iterator[Path]:
     """Removed at the end by the process that made it: a forked child that ends must leave it to its parent."""
@@ -113,7 +142,7 @@ def open_parts(settings: Settings, *, db: str | None = None, upgrade: bool = Fal
         if directory is None:
             directory = stack.enter_context(_temporary_directory())
         tally = Tally()
-        store = open_store(url, clock, upgrade=upgrade, on_commit=_Stopwatch(clock, tally).at)
+        store = _open(url, clock, upgrade, _Stopwatch(clock, tally))
         stack.callback(store.close)
         sightings = Sightings(store)
         stack.callback(sightings.close)

@@ -21,9 +21,7 @@ def path(session: Session) -> None:
     """Where the database is."""
     place = session.database
     if session.json:
-        print_json(
-            {"db": session.settings.db, "path": None if place is None else str(place), "exists": not session.missing}
-        )
+        print_json({"db": session.settings.db, "path": None if place is None else str(place), "exists": session.exists})
     else:
         print(place or session.settings.db)
 

@@ -40,8 +40,7 @@ def health(
     try:
         verdict = _ask(server) if server is not None else _look(session, overdue_s)
     except GnomonError as error:
-        first = error.problems[0]
-        verdict = _failed(session, "database" if server is None else "server", first.message)
+        verdict = _failed(session, "database" if server is None else "server", error.brief)
     if session.json:
         print_json({**verdict.view(), "db": session.settings.db} if server is None else verdict.view())
     else:

@@ -137,14 +137,21 @@ class Session:
         return database_file(self.settings.db)
 
     @property
-    def missing(self) -> bool:
-        """There is no database yet, as far as one may look."""
-        if self.server is not None:
-            return False
+    def exists(self) -> bool:
+        """The file of the database is there, as far as one may look."""
         try:
-            return self.database is not None and not self.database.exists()
+            return self.database is None or self.database.exists()
         except PermissionError:
+            return True
+
+    @property
+    def missing(self) -> bool:
+        """There is no database yet: no file of it, and no scheduler at work on one that was moved away."""
+        if self.server is not None or self.database is None or self.exists:
             return False
+        from gnomon.operations.nodes import refusal
+
+        return refusal(self.database) is None
 
     @property
     def missing_text(self) -> str:

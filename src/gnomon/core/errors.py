@@ -52,6 +52,11 @@ class GnomonError(Exception):
         """Stable code of the first problem."""
         return self.problems[0].code
 
+    @property
+    def brief(self) -> str:
+        """The first problem in a line, without its hint."""
+        return f"{self.code}: {self.problems[0].message}"
+
 
 class UsageError(GnomonError):
     """The caller's mistake: bad input, unknown name, refused request. Exit code 2, HTTP 4xx."""

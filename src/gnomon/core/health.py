@@ -144,13 +144,13 @@ def judge(facts: Facts) -> Health:
     alive = [node for node in facts.nodes if node.node_id not in facts.dead]
     fresh = [node for node in alive if node.lease_until > facts.now]
     checks = (
+        *_elsewhere(facts),
         _loop(facts, alive, fresh),
         _leader(facts, fresh),
         _overdue(facts),
         *_standing(facts),
         *_full(facts),
         *_told(facts, fresh),
-        *_elsewhere(facts),
     )
     return Health(facts.now, checks)
 
@@ -158,7 +158,7 @@ def judge(facts: Facts) -> Health:
 def _elsewhere(facts: Facts) -> Iterator[Check]:
     if facts.elsewhere:
         names = ", ".join(facts.elsewhere)
-        yield Check("database", Level.FAILING, f"{names} works on another file, which had the name of this one before")
+        yield Check("database", Level.FAILING, f"database_replaced: {names} works on another file of this name")
 
 
 def _loop(facts: Facts, alive: Collection[NodeRecord], fresh: Collection[NodeRecord]) -> Check:

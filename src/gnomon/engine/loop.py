@@ -101,9 +101,9 @@ class Loop:
         if not isinstance(error, Unavailable):
             logger.exception("a step of the scheduler failed (a bug: please report it); trying again")
         elif before is None:
-            logger.error("%s; trying again, nothing is lost", error)
+            logger.error("%s: %s; trying again, nothing is lost", error.code, error)
         count, since = (1, self.clock.now()) if before is None else (before.count + 1, before.since)
-        text = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
+        text = f"{error.code if isinstance(error, Unavailable) else type(error).__name__}: {error}"
         self.failing = Failing(count, since, " ".join(text.split())[:MOST_TEXT])
         self._bell.wait(_BACKOFF_S[min(count, len(_BACKOFF_S)) - 1])
 

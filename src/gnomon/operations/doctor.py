@@ -24,7 +24,7 @@ from gnomon.engine.standing import REMEDY, astray, said
 from .context import Desk
 from .files import GUARD, unwatched, watched_by_nobody
 from .health import overdue
-from .nodes import list_nodes
+from .nodes import list_nodes, refusal
 from .settings import SERVICE_LINK, Settings, database_file
 from .telling import undelivered
 from .views import problem_view
@@ -81,8 +81,7 @@ def _json(value: object) -> str | int | float:
 
 def from_error(name: str, error: GnomonError) -> Finding:
     """A finding for what could not even be begun."""
-    first = error.problems[0]
-    return Finding(name, Level.FAIL, first.message, first.hint)
+    return Finding(name, Level.FAIL, error.brief, error.problems[0].hint)
 
 
 def database_findings(
@@ -92,6 +91,10 @@ def database_findings(
     path = database_file(settings.db)
     if path is None:
         yield Finding("database", Level.OK, f"{settings.db}: nothing is kept")
+        return
+    refused = refusal(path)
+    if refused is not None:  # what is there, if anything, is not what is worked on
+        yield from_error("database", refused)
         return
     if not path.exists():
         yield _database_to_be(path)

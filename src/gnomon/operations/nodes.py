@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 
-from gnomon.core.errors import Conflict, Problem
+from gnomon.core.errors import Problem, Unavailable
 from gnomon.core.ports import Reader
 from gnomon.core.records import NodeRecord
 from gnomon.core.values import JsonObject
@@ -33,9 +35,9 @@ def living_in(desk: Desk, reader: Reader) -> tuple[NodeRecord, ...]:
 
 
 def gone(desk: Desk, nodes: Collection[NodeRecord]) -> list[str]:
-    """Those that certainly do not work on this database: they run no more, or on a file that had its name before."""
-    dead = Peers(desk.engine.node_id, host_name(), boot_id()).dead(nodes)
-    return dead + [node.node_id for node in nodes if node.node_id not in dead and _is_elsewhere(node)]
+    """Those that do not work on this database: they run no more, or on a file that had its name before."""
+    dead, now = Peers(desk.engine.node_id, host_name(), boot_id()).dead(nodes), desk.clock.now()
+    return dead + [n.node_id for n in nodes if n.node_id not in dead and (_is_elsewhere(n) or _has_left(n, now))]
 
 
 @anywhere
@@ -57,24 +59,38 @@ def join_nodes(database: Path, node_id: str) -> HeldLock:
     """The lock of a new scheduler on a database; it says which file has the name now.
 
     Raises:
-        Conflict: `scheduler_running`: another one works on a file that had the name before. What that one does, the
-            file that has it now does not know.
+        Unavailable: `database_replaced`; see `refusal`.
     """
     place = _locks(database)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark = mark_of(database)
     lock = HeldLock(place / f"{node_id}.lock", written([mark]) if mark else "")
-    others = working_elsewhere(database)
-    if others:
+    refused = refusal(database)
+    if refused is not None:
         lock.release()
-        said = f"the scheduler {others[0]} works on another file that was called {database} before"
-        raise Conflict(Problem("scheduler_running", said, hint="stop it first, or put that file back"))
+        raise refused
     return lock
+
+
+def refusal(database: Path) -> Unavailable | None:
+    """Why nothing may be made or changed under this name now: a scheduler works on a file that had it before. What that
+    one does, the file that has it now does not know; and what is written here is lost when the other one comes back."""
+    others = working_elsewhere(database)
+    if not others:
+        return None
+    said = f"the scheduler {others[0]} works on another file that was called {database} before"
+    hint = "nothing is changed: put that file back (mv); or stop that scheduler first, if it is not to be used any more"
+    return Unavailable(Problem("database_replaced", said, hint=hint))
 
 
 def working_elsewhere(database: Path) -> Sequence[str]:
     """Schedulers that work on a file which had the name of this one before."""
     return [lock.name.removesuffix(".lock") for lock in _held(database) if _notes_another(lock, database)]
+
+
+def _has_left(node: NodeRecord, now: datetime) -> bool:
+    """It let its lease go and took its lock away, with work left running. A lock alone may be removed by anybody."""
+    return node.lock_path is not None and node.lease_until <= now and not os.path.lexists(node.lock_path)
 
 
 def _is_elsewhere(node: NodeRecord) -> bool:

@@ -25,7 +25,8 @@ def healthz(request: Request) -> Response:
     try:
         verdict = health(service.desk("health", None), own=service.own)
     except GnomonError as error:
-        verdict = Health(service.clock.now(), (Check("database", Level.FAILING, outward(error.problems[0]).message),))
+        said = f"{error.code}: {outward(error.problems[0]).message}"
+        verdict = Health(service.clock.now(), (Check("database", Level.FAILING, said),))
     failing = verdict.level is Level.FAILING
     return ok(verdict.view(), HTTPStatus.SERVICE_UNAVAILABLE if failing else HTTPStatus.OK)
 

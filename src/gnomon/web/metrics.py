@@ -46,7 +46,7 @@ class _Scheduler:
         try:
             found = gauges(self._desk, self._service.own)
         except GnomonError as error:
-            away = Check("database", Level.FAILING, error.problems[0].message)
+            away = Check("database", Level.FAILING, error.brief)
             yield from _health(Health(self._service.clock.now(), (away,)))
             return
         yield from _of_database(found, self._service.node_id)

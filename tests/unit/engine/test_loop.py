@@ -126,7 +126,7 @@ def test_survives_a_store_that_is_not_there_and_says_so_once(caplog: pytest.LogC
     run(loop, script)
     assert script.steps == 4
     assert bell.waits[:3] == sorted(bell.waits[:3]), "each wait is longer"
-    assert caplog.text.count("locked") == 1
+    assert caplog.text.count("database_locked: locked") == 1
 
 
 def test_survives_a_bug_in_one_step(caplog: pytest.LogCaptureFixture) -> None:
