@@ -30,6 +30,7 @@ def soak(
     rng = random.Random(seed)
     world = World(root)
     (root / "soaked.py").write_text(MODULE)
+    (root / "gnomon.toml").write_text("retention_runs = 1000000\n")  # the judge wants to see all of them
     wanted = plan(rng, world.ledger, world.url, root)
     wrong: list[str] = []
     try:
@@ -114,6 +115,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, help="an empty directory to play in, kept afterwards")
     parser.add_argument("--only", default="", help="names of faults, with commas between them")
     given = parser.parse_args()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would be ignored, by the scheduler too
     root = given.dir or Path(tempfile.mkdtemp(prefix="gnomon-soak-"))
     root.mkdir(parents=True, exist_ok=True)
     print(f"seed {given.seed}, {given.minutes:g} minutes, in {root}", flush=True)
