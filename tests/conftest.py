@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # No test may read or write the settings and the database of whoever runs it.
 for name in [name for name in os.environ if name.startswith("GNOMON_")]:
     del os.environ[name]
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup what is tested would ignore it, too
 _state = tempfile.TemporaryDirectory(prefix="gnomon-tests-", ignore_cleanup_errors=True)
 atexit.register(_state.cleanup)
 os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = _state.name

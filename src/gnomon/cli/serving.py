@@ -9,18 +9,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gnomon.core.errors import GnomonError, UsageError
-from gnomon.core.health import Check
 from gnomon.system.unblocked import Unblocked, unblocked
 
 from .command import command
 from .failures import write_traceback
 from .sanitising import json_for, plain
 from .session import Session
+
+if TYPE_CHECKING:
+    from gnomon.core.health import Check
 
 logger = logging.getLogger("gnomon")
 

@@ -10,9 +10,10 @@ import queue
 import select
 import threading
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from gnomon.core.health import Check, Level
+if TYPE_CHECKING:
+    from gnomon.core.health import Check
 
 MOST_WAITING = 8_000_000
 """Characters that wait for a reader; what comes then is dropped."""
@@ -67,6 +68,8 @@ class Unblocked(io.TextIOBase):
 
     def checks(self) -> Iterator[Check]:
         """Whether somebody reads."""
+        from gnomon.core.health import Check, Level  # not for `gnomon --help`, which comes through here too
+
         if lost := self._lost:
             yield Check("log", Level.DEGRADED, f"nobody reads the log: {lost} lines were dropped")
 
