@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from gnomon.core.errors import NotFound, Problem, UsageError
-from gnomon.core.identity import is_job_id
 
 from .command import command
 from .failures import lines_of
@@ -82,6 +81,7 @@ def next_(
     from datetime import datetime
 
     from gnomon.app import load_zone, registries
+    from gnomon.core.identity import is_job_id
     from gnomon.operations.fires import fires_of, next_fires, schedule_value
 
     zone = session.zone if timezone is None else load_zone(timezone, "--timezone")
