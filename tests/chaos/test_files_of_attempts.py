@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
