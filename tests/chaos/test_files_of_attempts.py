@@ -300,7 +300,6 @@ async def innocent(work: Work):
 TOGETHER = list(itertools.product(("log", "intent", "journal", "journal2", "id"), THINGS))
 
 
-@pytest.mark.skip(reason="open fault since late today: spoilt files in the shared worker keep a task from its start")
 def test_those_in_one_worker(tmp_path: Path) -> None:
     """What an async task puts in the place of its own files, and of the worker's that it shares; some are cancelled."""
     (tmp_path / "spoilers.py").write_text(SHARED)

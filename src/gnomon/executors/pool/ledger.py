@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 
-from gnomon.system.plainfiles import open_plain
+from gnomon.system.plainfiles import open_plain, remove
 
 from .capture import HIGH
 
 _ROTATE = 256 * 1024
+_FOREIGN = (errno.ENOENT, errno.EINVAL, errno.EACCES, errno.EPERM, errno.EAGAIN)
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 class Journal:
@@ -24,12 +27,11 @@ class Journal:
 
     def write(self, data: bytes, ends: int) -> None:
         """Append in one write(2). `ends`: how many attempts end in it. Raises OSError when the disk refuses."""
-        if not self.intact():
-            self._open()
-        elif not self._named():
-            os.close(self._fd)
-            self._open()
+        if not self._named():
+            self._anew()
             data = self._again() + data
+        elif not self.intact():
+            self._open()
         if os.write(self._fd, data) != len(data):
             raise OSError("short write to the journal")
         self._size += len(data)
@@ -43,11 +45,14 @@ class Journal:
             self.renew()
 
     def renew(self) -> None:
-        """Empty the other file and go on in it."""
-        if self.intact():
-            os.close(self._fd)
-        self._turn, self._size = 1 - self._turn, 0
-        self._open(os.O_TRUNC)
+        """Empty the other file and go on in it; in the one of now as long as the disk refuses."""
+        self._turn = 1 - self._turn
+        try:
+            self._open(os.O_TRUNC)
+        except OSError:
+            self._turn = 1 - self._turn
+        else:
+            self._size = 0
 
     def intact(self) -> bool:
         """Whether our descriptor is still ours: a call may have closed it."""
@@ -62,7 +67,7 @@ class Journal:
         return b""
 
     def _named(self) -> bool:
-        """Whether others find it: somebody may have emptied the directory."""
+        """Whether others find it: a call may have removed it, or put something else in its place."""
         try:
             status = os.lstat(self._paths[self._turn])
         except OSError:
@@ -70,12 +75,24 @@ class Journal:
         return (status.st_dev, status.st_ino) == self._inode
 
     def _open(self, flags: int = 0) -> None:
-        path, flags = self._paths[self._turn], flags | os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        """Go on in the file of this turn, or in a new one if there is none, or something that can not be written."""
         try:
-            fd = open_plain(path, flags)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            fd = open_plain(path, flags)
+            self._use(open_plain(self._paths[self._turn], flags | _APPEND))
+        except OSError as error:
+            if error.errno not in _FOREIGN:
+                raise
+            self._anew()
+
+    def _anew(self) -> None:
+        """Go on in a new file, whatever has its name. The old one stays open until there is one."""
+        path = self._paths[self._turn]
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        remove(path)
+        self._use(open_plain(path, _APPEND | os.O_EXCL))
+
+    def _use(self, fd: int) -> None:
+        if self.intact():
+            os.close(self._fd)
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
         os.close(fd)
         status = os.fstat(self._fd)
