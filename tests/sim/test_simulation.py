@@ -30,6 +30,7 @@ SEEN_AT = {
     "double_claim": 72,
     "doubt_forgotten": 106,
     "edit_without_settling": 34,
+    "flows_forgotten": 0,
     "intents_ignored": 14,
     "lease_believed": 49,
     "lost_is_success": 72,
@@ -48,6 +49,7 @@ SEEN_AT = {
     "resume_without_skip": 17,
     "retry_on_ignored": 200,
     "skips_dropped": 8,
+    "upstreams_forgotten": 2,
     "upstreams_ignored": 47,
     "window_ignored": 72,
 }
@@ -75,6 +77,12 @@ def test_no_seed_breaks_an_invariant_while_somebody_sets_the_clock() -> None:
         Simulation(seed, clocks=True, wide=False).run()
 
 
+def test_retention_takes_nothing_that_is_needed() -> None:
+    for seed in range(12):
+        print(f"seed {seed}")
+        Simulation(seed, retention=True).run()
+
+
 @pytest.mark.parametrize("seed", sorted(REGRESSIONS))
 def test_seeds_that_once_failed(seed: int) -> None:
     Simulation(seed).run(200)
@@ -87,7 +95,7 @@ def test_a_missing_guard_is_noticed(bug: str) -> None:
             Simulation(seed, bug).run()
         except Violation as violation:
             print(f"{bug}: seed {seed}: {violation}")
-            Simulation(seed, clocks=BUGS[bug].clocks).run()  # it is the guard that is missed, and nothing else
+            Simulation(seed, clocks=BUGS[bug].clocks, retention=BUGS[bug].retention).run()  # it is the guard that is missed, and nothing else
             return
     pytest.fail(f"{SEEDS} seeds did not notice {bug}")
 

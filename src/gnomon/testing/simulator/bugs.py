@@ -23,6 +23,7 @@ from gnomon.engine.elector import Elector
 from gnomon.engine.performer import Performer
 from gnomon.engine.reaper import Reaper
 from gnomon.operations import definitions
+from gnomon.stores.sql.prune import PruneWrites
 
 from .world import SimExecutor
 
@@ -292,10 +293,12 @@ def _believed(real: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A guard taken out: of the store, or of a function of the scheduler. `clocks`: it shows when the clock is set."""
+    """A guard taken out: of the store, or of a function of the scheduler. `clocks`: it shows when the clock is set;
+    `retention`: when it is asked what may be removed."""
 
     store: Callable[[Store], Store] = lambda store: store
     clocks: bool = False
+    retention: bool = False
     patch: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
@@ -330,5 +333,11 @@ BUGS: Mapping[str, Bug] = {
     "bad_result_is_failure": Bug(patch=_swapped(node, "received", _bad_is_failed)),
     "lease_believed": Bug(clocks=True, patch=_swapped(Elector, "_holds", _believed)),
     "clock_believed": Bug(clocks=True, patch=_swapped(Timekeeper, "trusted", lambda real: property(lambda self: True))),
+    "flows_forgotten": Bug(
+        retention=True, patch=_swapped(PruneWrites, "standing_flows", lambda real: lambda *_: frozenset())
+    ),
+    "upstreams_forgotten": Bug(
+        retention=True, patch=_swapped(PruneWrites, "_outside", lambda real: lambda self, job_id, some: iter(some))
+    ),
     "doubt_forgotten": Bug(patch=_swapped(Performer, "missing", lambda real: lambda *_: [])),
 }

@@ -34,6 +34,7 @@ from .checks import Checks
 from .clocks import Settings, Watched
 from .oracle import Oracle
 from .parts import Violation, demand
+from .retention import nobody_misses, taken
 from .telling import SimCourier, SimPost
 from .world import SimExecutor, World
 
@@ -83,10 +84,17 @@ class Simulation:
         bug: name of a guard to take out (`BUGS`), or None.
         wide: whether the parts add their work (`parts`); None: for every even seed.
         clocks: whether somebody sets the clock ahead too, and nodes leave in order; None: if the bug is one of that.
+        retention: whether it is asked after steps what retention would remove; None: if the bug is one of that.
     """
 
     def __init__(
-        self, seed: int, bug: str | None = None, *, wide: bool | None = None, clocks: bool | None = None
+        self,
+        seed: int,
+        bug: str | None = None,
+        *,
+        wide: bool | None = None,
+        clocks: bool | None = None,
+        retention: bool | None = None,
     ) -> None:
         self.seed = seed
         self.random = random.Random(seed)
@@ -98,6 +106,7 @@ class Simulation:
         store: Store = MemoryStore(self.clock, on_commit=self._failpoint)
         self.bug = Bug() if bug is None else BUGS[bug]
         self.clocks = self.bug.clocks if clocks is None else clocks
+        self.retention = self.bug.retention if retention is None else retention
         self.set = Settings(self.clock)
         self.store = self.bug.store(Watched(store, self.set) if self.clocks else store)
         self.kinds, self.task_types = Kinds(), TaskTypeRegistry(BUILTIN)
@@ -183,6 +192,13 @@ class Simulation:
         demand(not self.set.broken, self.set.broken)
         actor.courier.carry()
         self.store.read(lambda r: self.checks.after_step(r, actor.executor.reported))
+        if self.retention:
+            self._ask_retention()
+
+    def _ask_retention(self) -> None:
+        runs = self.checks.runs
+        edges = {run.job_id: [needed.job for needed in self._definition(run).depends_on] for run in runs.values()}
+        nobody_misses(taken(self.store, self.clock.now(), runs), runs, edges)
 
     def _spawn(self) -> None:
         actor = self._one_of([a for a in self.actors if not a.frozen and a.executor.pending])
