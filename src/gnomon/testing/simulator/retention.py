@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
@@ -18,18 +19,16 @@ class _GivenBack(Exception):
 
 def taken(store: Store, now: datetime, runs: Collection[str]) -> frozenset[str]:
     """Which of these runs it removes in one step if nothing has to be kept for its own sake."""
-    found: frozenset[str] = frozenset()
+    found = frozenset[str]()
 
     def work(tx: Transaction) -> None:
         nonlocal found
         tx.prune(now=now, runs_before=now, runs_per_job=0, changes_before=now, limit=1000)
-        found = frozenset(set(runs) - tx.known_runs(runs))
+        found = frozenset(runs) - frozenset(tx.known_runs(runs))
         raise _GivenBack
 
-    try:
+    with contextlib.suppress(_GivenBack):
         store.write(work)
-    except _GivenBack:
-        pass
     return found
 
 
