@@ -95,6 +95,9 @@ def next_(
         else:
             kinds, _ = registries()
             answer = cast(dict[str, Any], fires_of(kinds, value, timezone=zone.key, after=start, count=count))
+            spec = kinds.parse(value, default_timezone=zone.key, job_id="preview")
+            for sentence in kinds.warnings(spec, job_id="preview"):
+                session.tell(f"warning: {plain(sentence)}")
     except UsageError as error:
         if not named or error.code == "count_out_of_range" or what[:1].isdigit():
             raise

@@ -147,6 +147,11 @@ def test_next_takes_what_a_schedule_takes(gnomon: Gnomon, place: Path, expressio
     assert list(place.iterdir()) == []
 
 
+def test_next_warns_of_what_is_probably_not_meant(gnomon: Gnomon) -> None:
+    assert "are both restricted" in gnomon("next", "0 0 13 * 5").err
+    assert gnomon("next", "0 0 13 * *").err == ""
+
+
 @pytest.mark.usefixtures("parts")
 def test_next_and_why_of_a_job(gnomon: Gnomon) -> None:
     assert len(gnomon("next", "owned", "--json").json["fires"]) == 5
