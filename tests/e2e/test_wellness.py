@@ -131,3 +131,25 @@ def _loop_of(executor: Any) -> executor_loop.Loop:
     found = parts.supervisor.loop if hasattr(parts, "supervisor") else parts.loop
     assert isinstance(found, executor_loop.Loop)
     return found
+
+
+@pytest.mark.slow
+def test_job_files_that_do_not_count_are_a_finding(tmp_path: Path) -> None:
+    with site(tmp_path) as place:
+        place.write("a.yaml", EVERY_SECOND)
+        place.serve()
+
+        def told() -> tuple[str, str]:
+            found: dict[str, Any] = place.cli("health", code=None)
+            return found["level"], found["line"]
+
+        until(lambda: told()[0] == "ok" and place.states(), "it works")
+        place.write("a.yaml", EVERY_SECOND.replace("schedule", "shedule"))
+        until(lambda: told()[0] == "degraded", "a mistake")
+        place.cli("health", code=0)
+        line = told()[1]
+        assert "1 job file has mistakes" in line
+        assert "a.yaml:2" in line
+        place.cli("health", "--strict", code=1)
+        place.write("a.yaml", EVERY_SECOND)
+        until(lambda: told()[0] == "ok", "well again")

@@ -206,7 +206,10 @@ def running(
         post = _post(parts, node) if alerts else None
         unreported = Unreported(parts.store, parts.clock, node_id)
         vitals = Vitals(
-            node_id, (loop, node, parts.store, *executors.values(), unreported, *logger.handlers), parts.clock, lock
+            node_id,
+            (loop, node, parts.store, *executors.values(), files, unreported, *logger.handlers),
+            parts.clock,
+            lock,
         )
         watchdog = Watchdog(
             parts.desk("watchdog"), vitals, looks=unreported.look, tell=_teller(parts, node, vitals, post)

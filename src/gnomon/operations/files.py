@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gnomon.core.configurations import ConfigurationRecord
 from gnomon.core.errors import Problem
+from gnomon.core.health import Check, Level
 from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import AuditRecord, FileRecord, JobFilter, JobRecord, Page, Source, SourceKind
 from gnomon.core.values import JsonObject, rfc3339
@@ -47,9 +48,22 @@ class FileDesk:
     _told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     _guard: Problem | None = None
     _owed: bool = False
+    _broken: Sequence[Problem] = ()
+    _leads: bool = False
+
+    def checks(self) -> Iterator[Check]:
+        """Files that do not count, or a directory that is not believed; of the one that applies them."""
+        guard, broken = self._guard, self._broken
+        if self._leads and guard is not None:
+            yield Check("job_files", Level.DEGRADED, str(guard))
+        elif self._leads and broken:
+            word = "job file has mistakes" if len(broken) == 1 else "job files have mistakes"
+            text = f"{len(broken)} {word}, see `gnomon jobs files`: {broken[0]}"
+            yield Check("job_files", Level.DEGRADED, text)
 
     def look(self, leading: bool) -> bool:
         """Look at the directory once; apply what changed if this node leads. Returns whether anything was applied."""
+        self._leads = leading
         if leading and self.desk.store.read(lambda r: r.setting(CONFIRM)) is not None:
             self.watcher.confirm_empty()
             self.desk.store.write(lambda tx: tx.put_setting(CONFIRM, None))
@@ -126,6 +140,8 @@ class FileDesk:
 
     def _tell(self, plan: FilePlan) -> None:
         """Log every problem once, and what was applied."""
+        bad = {**plan.problems, **self.watcher.failed}
+        self._broken = [bad[path][0] for path in sorted(bad) if bad[path]]
         now: dict[str, tuple[Problem, ...]] = {}
         for path in {*self.watcher.failed, *plan.problems, *plan.warnings}:
             now[path] = (*self.watcher.failed.get(path, ()), *plan.problems.get(path, ()), *plan.warnings.get(path, ()))

@@ -19,7 +19,7 @@ from gnomon.system.host import boot_id, host_name
 from .context import Desk
 from .nodes import gone, working_elsewhere
 
-_NO_MATTER = frozenset({"log", "clock", "clock_schedules", "vitals"})
+_NO_MATTER = frozenset({"log", "clock", "clock_schedules", "job_files", "vitals"})
 """Findings that keep no run from going on."""
 _NAMED = 3
 _COUNTED = 1000
