@@ -117,6 +117,10 @@ class Timekeeper:
             self._believed_s, self.set_at, self.set_by_s = offset_s, None, 0.0
         return jump_s
 
+    def was_set(self, now: datetime, steady_s: float) -> bool:
+        """Whether the wall clock was set since the last look."""
+        return abs(to_seconds(now) - steady_s - self._seen_s) > STEP_S
+
     def memory(self) -> Memory:
         """What a successor must know."""
         believed_s = self._believed_s if self._believed_s is not None else self._seen_s

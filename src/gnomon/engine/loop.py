@@ -108,14 +108,18 @@ class Loop:
         self._bell.wait(_BACKOFF_S[min(count, len(_BACKOFF_S)) - 1])
 
     def _wait(self, wake_at: datetime | None, seen: int) -> None:
-        """Until `wake_at`, a bell, a commit by someone else, a peer's death, or half a minute."""
+        """Until `wake_at`, a bell, a commit by someone else, a peer's death, the wall clock is set, or half a minute.
+
+        A clock that is set back takes `wake_at` away with it: all that waits by it has to be seen again.
+        """
         give_up = self.clock.monotonic() + LONGEST_S
         while not self._bell.is_set():
             self.turned_at = self.clock.monotonic()
             left = give_up - self.turned_at
+            now = self.clock.now()
             if wake_at is not None:
-                left = min(left, (wake_at - self.clock.now()).total_seconds())
-            if left <= 0:
+                left = min(left, (wake_at - now).total_seconds())
+            if left <= 0 or self.node.time.was_set(now, self.clock.steady()):
                 return
             if self.poll_s is not None:
                 if self._version() != seen or self.peers_changed():

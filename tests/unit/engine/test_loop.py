@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gnomon.core.errors import Problem, Unavailable
+from gnomon.core.timekeeping import Timekeeper
 from gnomon.engine import loop as module
 from gnomon.engine.loop import LONGEST_S, Loop
 from gnomon.system.clock import VirtualClock
@@ -47,6 +48,8 @@ class Script:
         self.answers = list(answers)
         self.steps = 0
         self.version = 0
+        self.time = Timekeeper()
+        self.time.begin(BEGIN, 0.0, None, None)
 
     def step(self) -> datetime | None:
         self.steps += 1
@@ -96,6 +99,22 @@ def test_never_early_when_the_wall_clock_is_set_back() -> None:
 
     bell.meanwhile = back
     assert run(loop, script) == pytest.approx(5, abs=0.001)
+
+
+@pytest.mark.parametrize("by_s", [-3600, -11, 11, 3600])
+def test_wakes_within_half_a_second_of_the_wall_clock_being_set(by_s: float) -> None:
+    """Even in the moment between the step's look at it and the wait."""
+    script = Script(BEGIN + timedelta(days=400), None)
+    loop, bell = play(script)
+    bell.meanwhile = lambda: loop.clock.jump(by_s)  # type: ignore[attr-defined]
+    run(loop, script)
+    assert loop.clock.monotonic() <= 0.5
+    script = Script(BEGIN + timedelta(days=400), None)
+    loop, _ = play(script)
+    step = script.step
+    script.step = lambda: (step(), loop.clock.jump(by_s))[0]  # type: ignore[attr-defined,method-assign]
+    run(loop, script)
+    assert loop.clock.monotonic() <= 0.5
 
 
 def test_wakes_within_half_a_second_of_a_commit_by_others_or_a_peers_death() -> None:
