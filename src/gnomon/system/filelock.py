@@ -175,13 +175,19 @@ class HeldLock:
             OSError: it could not be written all the same.
         """
         if self._file.fd >= 0:
-            self._stay()
+            with contextlib.suppress(FileNotFoundError):
+                self._stay()
             os.pwrite(self._file.fd, text[: MOST_TOLD - 1].ljust(MOST_TOLD - 1) + b"\n", 0)
 
     def _stay(self) -> None:
-        """Somebody may have emptied the directory: take the name again, so that others see that we live."""
+        """Somebody may have emptied the directory, or the one it is in: take the name again, so that others see that we
+        live. Raises FileNotFoundError where more is gone: that was moved, and what we make would be in the way of its
+        return."""
         if not _is_still(self._file):
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            directory = os.path.dirname(self.path)
+            for each in (os.path.dirname(directory), directory):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(each, 0o700)
             again = _OpenFile(self.path)
             if again.try_lock() and _is_still(again):
                 again.note(self._note)

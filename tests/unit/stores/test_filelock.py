@@ -164,3 +164,24 @@ def test_what_a_held_lock_says_stays_when_somebody_has_emptied_its_directory(tmp
     lock.tell(b"well")
     assert (told(lock.path), noted(lock.path), is_held(lock.path)) == (b"well", "1:2", True)
     lock.release()
+
+
+def test_where_all_was_moved_away_nothing_is_made(tmp_path: Path) -> None:
+    """Whoever brings a directory back must find its place free."""
+    home, away = tmp_path / "home", tmp_path / "away"
+    nodes = home / "gnomon.db.d" / "nodes"
+    nodes.mkdir(parents=True)
+    lock = HeldLock(nodes / "n.lock", "1:2")
+    home.rename(away)
+    lock.tell(b"well")
+    assert not home.exists()
+    assert told(away / "gnomon.db.d" / "nodes" / "n.lock").startswith(b"well")
+    away.rename(home)
+    lock.tell(b"well again")
+    assert is_held(nodes / "n.lock")
+    (nodes / "n.lock").unlink()
+    nodes.rmdir()
+    nodes.parent.rmdir()
+    lock.tell(b"well")
+    assert is_held(nodes / "n.lock"), "but what is missing in its place is made anew"
+    lock.release()
