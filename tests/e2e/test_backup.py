@@ -319,7 +319,8 @@ def test_root_gives_the_database_to_whose_it_was_or_whose_place_it_is(filled: Pl
 
 
 def test_a_place_that_others_prepared_is_refused(filled: Place) -> None:
-    (filled.root / ".b.partial").mkdir(mode=0o755)
+    (filled.root / ".b.partial").mkdir()
+    (filled.root / ".b.partial").chmod(0o755)  # whatever the umask says
     assert filled.cli("db", "backup", "b", code=2) == "backup_place"
     (filled.root / ".c.partial").symlink_to(filled.root / "jobs.d")
     assert filled.cli("db", "backup", "c", code=2) == "backup_place"

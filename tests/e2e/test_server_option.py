@@ -295,7 +295,7 @@ _WORDS = (
     (r'"attempts": \d+,', '"attempts": N,'),
     (r'"id": "[0-9a-z]{12}"', '"id": "ID"'),
     (r"gnm_\w+", "TOKEN"),
-    (r"(cli|rest):\w+", "WHO"),
+    (r"(cli|rest):[\w.-]+", "WHO"),
     (r'"(duration_s|lateness_s|log_bytes)": [\d.]+', r'"\1": N'),
     (r"\d+\.\d+s", "Ns"),
     (r"--cursor \S+", "--cursor C"),
