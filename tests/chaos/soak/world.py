@@ -9,23 +9,15 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from tests.support.clocks import faked
 from tests.support.service import Site
 
 PIPE_BYTES = 4096  # what fits between the scheduler and a log reader that sleeps
-
-
-def library() -> str:
-    """The path of libfaketime."""
-    found = find_spec("libfaketime")
-    assert found is not None
-    assert found.origin is not None
-    return str(next(Path(found.origin).parent.rglob("libfaketime.so.1")))
 
 
 def uptime() -> float:
@@ -73,17 +65,12 @@ class World(Site):
         return f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def environment(self) -> dict[str, str]:
-        fake = {
-            "LD_PRELOAD": library(),
-            "FAKETIME_TIMESTAMP_FILE": str(self.root / "clock"),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_DISABLE_SHM": "1",
+        own = {
             "LEDGER": str(self.ledger),
             "CODE": "0",
             "SOAK": str(self.root),
         }
-        return super().environment() | fake
+        return super().environment() | faked(self.root / "clock") | own
 
     def serve(self, *options: str) -> subprocess.Popen[bytes]:
         reader, writer = os.pipe()
