@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from .service import Site
+from .things import clear
 
 
 def _library() -> Path | None:
@@ -66,4 +67,5 @@ class SetClock(Site):
 
     def close(self) -> None:
         super().close()
+        clear(self.offset)  # what killed schedulers began goes on without them
         assert "LD_PRELOAD" not in self.log.read_text(), "its clock was the machine's: the library could not be loaded"
