@@ -83,7 +83,18 @@ def server() -> Iterator[Server]:
 
 
 def perform_filled(arguments: Mapping[str, Any]) -> Any:
-    return asyncio.run(run(Work(arguments, lambda text: None, {"GNOMON_RUN_ID": "run-1"})))
+    return asyncio.run(whole(Work(arguments, lambda text: None, {"GNOMON_RUN_ID": "run-1"})))
+
+
+async def whole(work: Work) -> Any:
+    """As in a worker, whose loop goes on: the goodbye of TLS is said, and the connection closed."""
+    try:
+        return await run(work)
+    finally:
+        loop: Any = asyncio.get_running_loop()
+        async with asyncio.timeout(10):
+            while len(loop._selector.get_map()) > 1:  # one is the loop's own
+                await asyncio.sleep(0.001)
 
 
 def perform(port: int, **arguments: Any) -> Any:
