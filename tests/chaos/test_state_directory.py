@@ -8,13 +8,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gnomon.core.attempts import Adoption, AttemptSpec, Executor, Handle, Outcome
-from gnomon.executors import CommandExecutor, Logs
+from gnomon.executors import CommandExecutor, Logs, shim
 from gnomon.executors.inline import InlineExecutor
 from gnomon.executors.pool import PoolExecutor
 from gnomon.executors.processes import find
@@ -225,6 +226,33 @@ def test_it_fails_for_a_while(place: Place, fails: Callable[[Path], Callable[[],
     for number in range(6):
         assert place.sink.ended(f"after {number}").outcome is Outcome.SUCCEEDED
         assert b"logged" in place.log(f"after {number}") or b"printed" in place.log(f"after {number}")
+
+
+@pytest.mark.parametrize("fails", [unwritable, removed, file_in_its_place, away_and_back])
+def test_it_fails_while_a_command_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Callable[[Path], Callable[[], object]]
+) -> None:
+    """The shell that stands before the command finds no place to write: that is no exit code of the command."""
+    place, mends, real = Place(tmp_path, "commands"), [], shim.Spawner._start
+
+    def late(*arguments: Any) -> shim.Spawned:
+        mends.append(fails(place.state))
+        return real(*arguments)
+
+    monkeypatch.setattr(shim.Spawner, "_start", late)
+    began = datetime.now(UTC)
+    try:
+        place.executor.start([place.spec("meanwhile")])
+        end = place.sink.ended("meanwhile")
+        assert end.outcome is Outcome.FAILED
+        assert end.error is not None
+        assert (end.error.code, end.exit_code) == ("spawn_failed", None)
+        assert end.started_at is None or end.started_at >= began - timedelta(seconds=1)
+    finally:
+        for mend in mends:
+            mend()
+        place.executor.detach()
+        clear(tmp_path)
 
 
 @pytest.mark.parametrize("fails", [emptied, removed])

@@ -28,7 +28,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from gnomon.core.values import EPOCH, from_micros, parse_rfc3339, rfc3339
+from gnomon.core.values import from_micros, parse_rfc3339, rfc3339
 from gnomon.system.plainfiles import open_plain, read_whole, remove, write_plain
 
 from .processes import boot_seconds
@@ -236,24 +236,25 @@ def read_intent(base: str) -> Intent | None:
 
 
 def _read(path: str) -> tuple[bytes, datetime] | None:
-    """Up to 64 KiB of a file, and its mtime; None when there is none, nothing when it can not be read."""
+    """Up to 64 KiB of a file, and its mtime; nothing of one that can not be read. None when there is none, as far as
+    can be seen: the folder may be away for a moment."""
     try:
         fd = open_plain(path)
     except OSError as error:
-        return None if error.errno in _NOT_ITS_FAULT else (b"", _changed(path))
+        return None if error.errno in _NOT_ITS_FAULT else _unread(path)
     try:
         return read_whole(fd, _LIMIT), _instant(os.fstat(fd).st_mtime_ns)
     except OSError:
-        return b"", _changed(path)
+        return _unread(path)
     finally:
         os.close(fd)
 
 
-def _changed(path: str) -> datetime:
+def _unread(path: str) -> tuple[bytes, datetime] | None:
     try:
-        return _instant(os.lstat(path).st_ctime_ns)
+        return b"", _instant(os.lstat(path).st_ctime_ns)
     except OSError:
-        return EPOCH
+        return None
 
 
 def _instant(nanoseconds: int) -> datetime:
