@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ from gnomon.system.host import user_name
 from gnomon.system.streams import hold_descriptors
 from gnomon.tasks import TaskTypeCatalogue
 
+logger = logging.getLogger("gnomon")
 T = TypeVar("T")
 MEMORY = "sqlite:///:memory:"
 
@@ -104,6 +106,11 @@ def _open(url: str, clock: Clock, upgrade: bool, stopwatch: _Stopwatch) -> Store
     path = database_file(url)
     refused = None if path is None else refusal(path)
     if refused is None:
+        if path is not None and not path.exists() and path.with_name(f"{path.name}.d").joinpath("attempts").is_dir():
+            told = (
+                "there is no database at %s, though there was one: the output of its runs is there. A new one is begun"
+            )
+            logger.warning(f"{told}. If the old one was moved: stop, put it back, start again", path)
         return open_store(url, clock, upgrade=upgrade, on_commit=stopwatch.at)
     if upgrade:
         raise refused

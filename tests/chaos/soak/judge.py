@@ -137,7 +137,7 @@ class Judge:
                 yield f"{job_id} is not there, or never retired"
                 continue
             period = every * SECOND
-            twice = [at for at, n in fired[job_id].items() if n > 1]
+            twice = [at for at, n in fired[job_id].items() if n > 1 and not self._reset(at)]
             if twice:
                 yield f"{job_id}: {len(twice)} fire times have two runs"
             if any(at % period for at in fired[job_id]):
@@ -188,6 +188,7 @@ class Judge:
         return [offset for at, offset in self.world.clock.history if at <= up][-1]
 
     def _reset(self, at: int) -> bool:
+        """A person had the schedules start anew then: what a wrong clock had done for such times is done once more."""
         return any(a * SECOND <= at <= b * SECOND for a, b in self.nemesis.resets)
 
 

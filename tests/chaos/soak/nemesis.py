@@ -229,6 +229,8 @@ class Nemesis:
         away.rename(folder)
 
     def move_database(self) -> None:
+        """Not under one that has not opened it yet: where there is none, that begins a new one, and says so."""
+        _rest(max(0.0, 15.0 - (time.monotonic() - self.began)))
         away = self.world.db.with_suffix(".away")
         self.world.db.rename(away)
         _rest(self.rng.uniform(0.5, 5))
