@@ -98,6 +98,7 @@ def test_a_real_server_says_the_same_as_its_database(
     place.serve("--port", "0")
     found = until(lambda: re.search(r"http://127\.0\.0\.1:\d+", place.log.read_text()), "where it listens")
     until(lambda: ask(capsys, "--strict", "--server", found[0])[0] == 0, "healthy")
+    until(lambda: ask(capsys, "--strict")[0] == 0, "beside it that is told once a second")
     ours, theirs = ask(capsys)[1], ask(capsys, "--server", found[0])[1]
     assert ours["line"] == theirs["line"]
     assert ours["checks"] == theirs["checks"]
