@@ -23,7 +23,7 @@ from gnomon.executors.shared import SharedExecutor
 from gnomon.system.clock import SystemClock
 from gnomon.system.filelock import HeldLock, is_held
 from gnomon.testing.executors import Recorder
-from tests.support.things import clear
+from tests.support.things import clear, put_back
 
 pytestmark = [pytest.mark.chaos]
 
@@ -95,7 +95,7 @@ def away_and_back(state: Path) -> Callable[[], object]:
 
     def back() -> None:
         end()
-        away.rename(state)
+        put_back(away, state)
 
     return back
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -59,6 +60,17 @@ def clear(place: Path) -> None:
     for pid in with_environment(str(place)):
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
+
+
+def put_back(away: Path, place: Path) -> None:
+    """Rename a directory to where it was; somebody may have made another there meanwhile."""
+    while True:
+        try:
+            away.rename(place)
+        except OSError:
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            return
 
 
 def with_environment(text: str) -> list[int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.chaos.soak.jobs import INNOCENT, Plan, text
 from tests.chaos.soak.world import World, uptime
+from tests.support.things import put_back
 
 
 class Nemesis:
@@ -226,7 +227,7 @@ class Nemesis:
         folder.write_text("in the way")
         _rest(self.rng.uniform(0.5, 5))
         folder.unlink()
-        away.rename(folder)
+        put_back(away, folder)
 
     def move_database(self) -> None:
         """Not under one that has not opened it yet: where there is none, that begins a new one, and says so."""
