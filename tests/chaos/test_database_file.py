@@ -253,12 +253,14 @@ def test_the_log_of_another_file(place: WebSite) -> None:
     before = len(place.ledger_lines())
     until(lambda: len(place.ledger_lines()) > before + 4, "more is done after the backup")
     place.kill(place.process)
-    (place.root / "b" / "gnomon.db").rename(place.db)
-    said = place.serve()
-    assert said.wait(30) == 3
-    place.alive.remove(said)
-    assert "-wal belongs to another file" in place.log.read_text()
-    place.cli("jobs", "list", code=3)
+    for backup in (None, place.root / "b" / "gnomon.db"):
+        place.db.rename(place.root / "old") if backup is None else backup.rename(place.db)
+        said = place.serve()
+        assert said.wait(30) == 3
+        place.alive.remove(said)
+        assert place.log.read_text().count("-wal belongs to another file") == (1 if backup is None else 2)
+        assert place.db.exists() == (backup is not None)  # none is begun beside the log of the old one
+        place.cli("jobs", "list", code=None if backup is None else 3)
     for suffix in ("-wal", "-shm"):
         (place.root / f"gnomon.db{suffix}").rename(place.root / f"x{suffix}")
     before = len(place.ledger_lines())

@@ -19,6 +19,7 @@ from .memory import MemoryStore
 from .schema_sqlite import HEAD, REVISIONS, create
 from .sqlite import SqliteStore, connect
 from .sqlite_errors import explain, explain_os, locked
+from .sqlite_presence import refuse_foreign_log
 
 logger = logging.getLogger("gnomon")
 
@@ -62,6 +63,7 @@ def _prepare(path: str, options: Options) -> None:
     lock = FileLock(path, options.lock_timeout_s)
     try:
         with lock.hold():
+            refuse_foreign_log(path)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             with contextlib.closing(connect(path, timeout_s=options.lock_timeout_s)) as db:
                 found = _revision(db, path)
