@@ -93,10 +93,17 @@ class Timekeeper:
         return self.set_at is None
 
     def begin(self, now: datetime, steady_s: float, memory: Memory | None, newest: datetime | None) -> None:
-        """The first look. `newest`: the newest instant in the store, for want of a memory."""
+        """The first look. `newest`: the newest instant in the store, for want of a memory.
+
+        The hour that a predecessor waited goes on, without the time in which nobody watched.
+        """
         at = newest if memory is None else memory.at
         if memory is not None and memory.boot == self.boot != "":
             self._believed_s = to_seconds(memory.at) - memory.steady_s
+            if memory.set_at is not None:
+                self._seen_s, unwatched_s = self._believed_s + memory.set_by_s, steady_s - memory.steady_s
+                self.set_at, self.set_by_s = memory.set_at + timedelta(seconds=unwatched_s), memory.set_by_s
+                self._since_s = to_seconds(self.set_at) - self._seen_s
         elif at is None or -STEP_S <= (now - at).total_seconds() <= ABSENCE.total_seconds():
             self._believed_s = to_seconds(now) - steady_s
         else:

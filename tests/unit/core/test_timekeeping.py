@@ -84,6 +84,30 @@ def test_a_successor_of_the_same_boot_knows_that_it_was_set(by_s: float) -> None
     assert clocks.restart()
 
 
+@pytest.mark.parametrize("by_s", [3600, 400 * DAY, -3600])
+def test_the_hour_goes_on_over_restarts_as_long_as_somebody_watches(by_s: float) -> None:
+    clocks = Both()
+    assert not clocks.is_set(by_s)
+    for _ in range(3):
+        assert not clocks.passes(1100)
+        clocks.wall_s += 7200  # nobody runs
+        clocks.steady_s += 7200
+        assert not clocks.restart()
+    assert clocks.time.set_by_s == pytest.approx(by_s)
+    assert not clocks.passes(299)
+    assert clocks.passes(2)
+
+
+def test_the_hour_begins_anew_if_it_was_set_again_while_nobody_ran() -> None:
+    clocks = Both()
+    assert not clocks.is_set(DAY)
+    assert not clocks.passes(3000)
+    clocks.wall_s += 3600
+    assert not clocks.restart()
+    assert not clocks.passes(AGREEMENT_S - 1)
+    assert clocks.passes(2)
+
+
 def test_nobody_ran_for_long_and_the_clock_went_on() -> None:
     clocks = Both()
     clocks.wall_s += 90 * DAY
