@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gnomon.core.configurations import ConfigurationRecord
 from gnomon.core.errors import Problem
-from gnomon.core.health import Check, Level
+from gnomon.core.health import MOST_TEXT, Check, Level
 from gnomon.core.ports import Reader, Transaction
 from gnomon.core.records import AuditRecord, FileRecord, JobFilter, JobRecord, Page, Source, SourceKind
 from gnomon.core.values import JsonObject, rfc3339
@@ -54,12 +54,11 @@ class FileDesk:
     def checks(self) -> Iterator[Check]:
         """Files that do not count, or a directory that is not believed; of the one that applies them."""
         guard, broken = self._guard, self._broken
-        if self._leads and guard is not None:
-            yield Check("job_files", Level.DEGRADED, str(guard))
-        elif self._leads and broken:
-            word = "job file has mistakes" if len(broken) == 1 else "job files have mistakes"
-            text = f"{len(broken)} {word}, see `gnomon jobs files`: {broken[0]}"
-            yield Check("job_files", Level.DEGRADED, text)
+        if not self._leads or (guard is None and not broken):
+            return
+        word = "job file has mistakes" if len(broken) == 1 else "job files have mistakes"
+        text = str(guard) if guard is not None else f"{len(broken)} {word}, see `gnomon jobs files`: {broken[0]}"
+        yield Check("job_files", Level.DEGRADED, " ".join(text.split())[:MOST_TEXT])
 
     def look(self, leading: bool) -> bool:
         """Look at the directory once; apply what changed if this node leads. Returns whether anything was applied."""
@@ -113,6 +112,7 @@ class FileDesk:
         tx.add_audit(made)
         if before is None:
             tx.put_setting(WATCH, json.dumps({"node": self.desk.engine.node_id, "root": watched.root}))
+            tx.put_setting(GUARD, None if self._guard is None else str(self._guard))
         tx.put_pools(plan.pools, "files")
         known = set(watched.good) | set(watched.failed)
         tx.delete_files([f.path for f in tx.files() if f.path not in known])

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gnomon.core.errors import Unavailable
+from gnomon.core.health import MOST_TEXT
 from gnomon.jobfiles.directory import DirectoryWatcher
-from gnomon.operations.files import FileDesk, list_files
+from gnomon.operations.files import FileDesk, guard, list_files
 from tests.unit.engine.deployment import Deployment
 
 JOB = 'job_id: {job_id}\ntask: {{type: command, command: [echo, "{word}"]}}\nschedule: every 60s\n'
@@ -35,10 +36,13 @@ class Watched:
     def write(self, word: str) -> None:
         (self.path / "a.yaml").write_text(JOB.format(job_id="a", word=word))
 
-    def look(self) -> None:
+    def look(self, *, leading: bool = True) -> None:
         for _ in range(4):
             self.seconds += 0.5
-            self.files.look(leading=True)
+            self.files.look(leading)
+
+    def told(self) -> list[str]:
+        return [check.message for check in self.files.checks()]
 
     def word(self) -> str:
         record = self.d.read(lambda r: r.job("a"))
@@ -78,3 +82,51 @@ def test_a_file_that_went_while_the_store_was_away_retires_its_job(watched: Watc
     assert record is not None
     assert record.retired_at is not None
     assert [str(f["path"]).rpartition("/")[2] for f in list_files(watched.d.desk)] == ["b.yaml"]
+
+
+def test_the_one_that_applies_files_tells_of_those_with_mistakes(watched: Watched) -> None:
+    watched.write("one")
+    bad = watched.path / f"{'b' * 240}.yaml"
+    bad.write_text(f"job_id: {'b' * 80}\ntask: [x]\nshedule: 1\n")
+    watched.look(leading=False)
+    assert watched.told() == []
+    watched.look()
+    (text,) = watched.told()
+    assert text.startswith("1 job file has mistakes, see `gnomon jobs files`: ")
+    assert len(text) <= MOST_TEXT, "there is room for few of them in the file of the lock"
+    watched.look(leading=False)
+    assert watched.told() == []
+    watched.look()
+    assert watched.told() == [text]
+    bad.unlink()
+    watched.look()
+    assert watched.told() == []
+
+
+def test_a_directory_is_believed_or_not_as_the_one_that_leads_finds_it(watched: Watched) -> None:
+    """Whatever the one before it had found, and whatever it saw itself while it looked on."""
+    paths = [watched.path / "b.yaml", watched.path / "c.yaml"]
+
+    def fill() -> None:
+        for path in paths:
+            path.write_text(JOB.format(job_id=path.stem, word="x"))
+
+    def empty() -> None:
+        for path in paths:
+            path.unlink()
+
+    fill()
+    watched.look()
+    empty()
+    watched.look()
+    assert guard(watched.d.desk) is not None
+    assert watched.told()
+    fill()
+    watched.files = FileDesk(watched.d.desk, watched.watcher())
+    watched.look()
+    assert guard(watched.d.desk) is None
+    empty()
+    watched.look(leading=False)
+    assert guard(watched.d.desk) is None
+    watched.look()
+    assert guard(watched.d.desk) is not None
