@@ -81,6 +81,7 @@ def _told(desk: Desk, node: NodeRecord, own: Itself | None) -> Sequence[Check]:
         return ()
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         said = json.loads(told(node.lock_path))
+        # one clock for all processes of a boot (compared above); it stands still while the machine sleeps
         quiet_s = desk.clock.monotonic() - float(said["at"])
         checks = [check_of(view) for view in said["checks"]]
         if quiet_s > STALLED_S:
