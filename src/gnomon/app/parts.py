@@ -103,14 +103,12 @@ class _Untouched:
 
 def _open(url: str, clock: Clock, upgrade: bool, stopwatch: _Stopwatch) -> Store:
     """The store, as a whole, or for reading while a scheduler works on another file that had its name."""
-    path = database_file(url)
+    path, beside = database_file(url), state_directory(url)
     refused = None if path is None else refusal(path)
     if refused is None:
-        if path is not None and not path.exists() and path.with_name(f"{path.name}.d").joinpath("attempts").is_dir():
-            told = (
-                "there is no database at %s, though there was one: the output of its runs is there. A new one is begun"
-            )
-            logger.warning(f"{told}. If the old one was moved: stop, put it back, start again", path)
+        if path is not None and beside is not None and not path.exists() and (beside / "attempts").is_dir():
+            told = "there is no database at %s, though there was one: what its runs left is in %s. A new one is begun"
+            logger.warning(f"{told}. If the old one was moved: stop, put it back, start again", path, beside)
         return open_store(url, clock, upgrade=upgrade, on_commit=stopwatch.at)
     if upgrade:
         raise refused
