@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -67,7 +68,9 @@ def put_back(away: Path, place: Path) -> None:
     while True:
         try:
             away.rename(place)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
             shutil.rmtree(place, ignore_errors=True)
         else:
             return
