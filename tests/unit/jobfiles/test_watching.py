@@ -53,6 +53,16 @@ def hands(tmp_path: Path) -> Hands:
     return Hands(root)
 
 
+def emptied(hands: Hands) -> list[str]:
+    """Three files that were read, and are gone all at once."""
+    paths = [hands.write(f"{name}.yaml", GOOD.format(name)) for name in "abc"]
+    hands.look()
+    for path in paths:
+        os.unlink(path)
+    hands.look()
+    return paths
+
+
 def test_at_the_first_look_old_files_are_read_at_once(hands: Hands) -> None:
     path = hands.write("a.yaml", GOOD.format("a"))
     changes = hands.watcher.scan()
@@ -196,11 +206,7 @@ def test_a_link_that_is_swapped_is_seen(hands: Hands, tmp_path: Path) -> None:
 
 
 def test_a_directory_that_was_empty_and_has_fewer_files_is_believed_after_a_while(hands: Hands) -> None:
-    paths = [hands.write(f"{name}.yaml", GOOD.format(name)) for name in "abc"]
-    hands.look()
-    for path in paths:
-        os.unlink(path)
-    hands.look()
+    paths = emptied(hands)
     hands.write("a.yaml", GOOD.format("a"))
     for _ in range(3):
         assert hands.look(4).removed == ()
@@ -232,11 +238,7 @@ def test_a_directory_that_comes_and_goes_is_watched_anew_each_time(hands: Hands,
 
 
 def test_what_the_guard_holds_is_released_when_it_comes_back(hands: Hands) -> None:
-    paths = [hands.write(f"{name}.yaml", GOOD.format(name)) for name in "abc"]
-    hands.look()
-    for path in paths:
-        os.unlink(path)
-    hands.look()
+    paths = emptied(hands)
     hands.write("a.yaml", GOOD.format("a"))
     changes = hands.look()
     assert changes.removed == ()

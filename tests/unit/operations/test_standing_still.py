@@ -13,6 +13,7 @@ import pytest
 
 from gnomon.core.errors import Unavailable, UsageError
 from gnomon.engine import planner
+from gnomon.engine.node import Node
 from gnomon.operations.fires import job_fires
 from gnomon.operations.health import health
 from gnomon.operations.jobs import show_job
@@ -24,6 +25,16 @@ CLOSED = (
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Closed\r\n"
     "DTSTART;VALUE=DATE:{day}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 )
+
+
+def closing(place: Path, **schedule: str) -> tuple[Deployment, Path, Node]:
+    """A job `a` that leaves out the days of a calendar, planned once."""
+    d, calendar = Deployment(), place / "closed.ics"
+    calendar.write_text(CLOSED.format(day="20200101"))
+    d.add("a", {**schedule, "exclude": f"ical:{calendar}"})
+    node, _ = d.node()
+    node.step()
+    return d, calendar, node
 
 
 def gone(path: Path) -> None:
@@ -53,12 +64,7 @@ def broken(path: Path) -> None:
 def test_a_calendar_that_cannot_be_read_is_named_by_all_and_picked_up_when_it_is_mended(
     tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
-    d = Deployment()
-    calendar = tmp_path / "closed.ics"
-    calendar.write_text(CLOSED.format(day="20200101"))
-    d.add("a", {"every": "1h", "exclude": f"ical:{calendar}"})
-    node, _ = d.node()
-    node.step()
+    d, calendar, node = closing(tmp_path, every="1h")
     assert health(d.desk).ok
     spoil(calendar)
     d.clock.advance(planner.CALENDARS.total_seconds())
@@ -85,12 +91,7 @@ def test_a_calendar_that_cannot_be_read_is_named_by_all_and_picked_up_when_it_is
 
 
 def test_a_calendar_that_changes_moves_fires_that_are_rolled(tmp_path: Path) -> None:
-    d = Deployment()
-    calendar = tmp_path / "closed.ics"
-    calendar.write_text(CLOSED.format(day="20200101"))
-    d.add("a", {"cron": "0 12 * * *", "exclude": f"ical:{calendar}", "roll": "next"})
-    node, _ = d.node()
-    node.step()
+    d, calendar, node = closing(tmp_path, cron="0 12 * * *", roll="next")
     (first,) = (entry["next_fire_at"] for entry in show_job(d.desk, "a")["schedules"])  # type: ignore[union-attr,index,call-overload]
     calendar.write_text(CLOSED.format(day=str(first)[:10].replace("-", "")))
     d.clock.advance(planner.CALENDARS.total_seconds())
@@ -100,12 +101,7 @@ def test_a_calendar_that_changes_moves_fires_that_are_rolled(tmp_path: Path) -> 
 
 
 def test_a_calendar_that_changes_while_the_database_is_away_is_not_forgotten(tmp_path: Path) -> None:
-    d = Deployment()
-    calendar = tmp_path / "closed.ics"
-    calendar.write_text(CLOSED.format(day="20200101"))
-    d.add("a", {"cron": "0 12 * * *", "exclude": f"ical:{calendar}", "roll": "next"})
-    node, _ = d.node()
-    node.step()
+    d, calendar, node = closing(tmp_path, cron="0 12 * * *", roll="next")
     first = d.entry("a:default").cursor
     calendar.write_text(CLOSED.format(day=first.strftime("%Y%m%d")))
     d.clock.advance(planner.CALENDARS.total_seconds())

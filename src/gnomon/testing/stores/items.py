@@ -89,7 +89,7 @@ class ItemCases(StoreCase):
         store.write(lambda tx: tx.insert_attempts([attempt("p1"), attempt("q1")]))
         prune(store, keep=2)
         assert len(store.read(lambda r: r.items("p"))) == 5, "two runs are kept, however many items"
-        assert list(prune(store, keep=1)) == [("p1", 1)]
+        assert list(prune(store, keep=1).attempts) == [("p1", 1)]
         assert left(store) == "q"
         assert store.read(lambda r: r.items("p")) == []
         assert len(store.read(lambda r: r.items("q"))) == 5

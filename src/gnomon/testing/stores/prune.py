@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from gnomon.core.model import Dependency
@@ -24,20 +23,8 @@ def prune(
     changes: float = LONG_AGO,
     limit: int = 100,
     now: float = 1e9,
-) -> Sequence[tuple[str, int]]:
-    """One step."""
-    return step(store, before, keep, changes, limit, now).attempts
-
-
-def step(
-    store: Store,
-    before: float = LONG_AGO,
-    keep: int = 1000,
-    changes: float = LONG_AGO,
-    limit: int = 100,
-    now: float = 1e9,
 ) -> Pruned:
-    """One step, and whether another one is wanted."""
+    """One step."""
     moment: datetime = at(changes)
     return store.write(
         lambda tx: tx.prune(now=at(now), runs_before=at(before), runs_per_job=keep, changes_before=moment, limit=limit)
@@ -58,7 +45,7 @@ class PruneCases(StoreCase):
             store, run("1", 1, State.FAILED), run("2", 2), run("3", 3, State.SUCCEEDED), run("4", 4, State.SKIPPED)
         )
         store.write(lambda tx: tx.insert_attempts([attempt("1", 2), attempt("1", 1), attempt("3"), attempt("2")]))
-        assert list(prune(store, before=4)) == [("1", 1), ("1", 2), ("3", 1)]
+        assert list(prune(store, before=4).attempts) == [("1", 1), ("1", 2), ("3", 1)]
         assert left(store) == "42"
         assert sorted(store.read(lambda r: r.attempts(["1", "2", "3"]))) == ["2"]
 
@@ -93,7 +80,7 @@ class PruneCases(StoreCase):
         store.write(lambda tx: tx.insert_attempts([attempt("a0"), attempt("b2"), attempt("c0")]))
         removed: list[tuple[str, int]] = []
         for _ in range(8):
-            removed += prune(store, keep=2, limit=1)
+            removed += prune(store, keep=2, limit=1).attempts
         assert sorted(removed) == [("a0", 1), ("c0", 1)]
         kept = set(ids(store.read(lambda r: r.runs(RunFilter(), 50)).items))
         assert kept == {f"{name}{n}" for name in "abc" for n in (1, 2, 3)}
@@ -127,11 +114,11 @@ class PruneCases(StoreCase):
         put_jobs(store, "a", "b")
         put_runs(store, *[run(str(n), n, State.SKIPPED, "ab"[n % 2]) for n in range(9)])
         store.write(lambda tx: tx.insert_attempts([attempt("0")]))
-        said = [step(store, before=99, limit=3) for _ in range(4)]
+        said = [prune(store, before=99, limit=3) for _ in range(4)]
         assert [one.more for one in said] == [True, True, True, False]
         assert [one.attempts for one in said] == [(("0", 1),), (), (), ()]
         store.write(lambda tx: tx.insert_skips([skip(moment, moment) for moment in range(5)]))
-        assert [step(store, before=99, limit=2).more for _ in range(3)] == [True, True, False]
+        assert [prune(store, before=99, limit=2).more for _ in range(3)] == [True, True, False]
 
     def test_what_a_flow_needs_that_is_not_over_stays(self, store: Store) -> None:
         """And what lies behind it in line goes all the same."""
@@ -194,5 +181,5 @@ class PruneCases(StoreCase):
         put_runs(store, *[run(state.value, 0, state) for state in FINAL])
         prune(store)
         version = store.data_version()
-        assert list(prune(store)) == []
+        assert list(prune(store).attempts) == []
         assert store.data_version() == version
