@@ -67,15 +67,15 @@ class FileDesk:
             self.watcher.confirm_empty()
             self.desk.store.write(lambda tx: tx.put_setting(CONFIRM, None))
         changes = self.watcher.scan()
+        before, self.in_effect = self.in_effect, None  # if anything cannot be written, all is applied again
         self._tell_guard(changes.guard, leading)
         if not leading:
-            self.in_effect = None
             return False
         self._owed = self._owed or bool(changes)
-        if self.in_effect is not None and (not self._owed or self.watcher.losing):
+        if before is not None and (not self._owed or self.watcher.losing):
+            self.in_effect = before
             return False  # a file that is missing for a moment may be on its way to another name
         self._owed = False
-        before, self.in_effect = self.in_effect, None  # if it cannot be written, all is applied again
         plan = self.desk.store.write(lambda tx: self._apply(tx, changes.removed, before))
         self.in_effect = plan.in_effect
         if before is None and watched_by_nobody(self.watcher.outside):

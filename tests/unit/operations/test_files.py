@@ -103,30 +103,53 @@ def test_the_one_that_applies_files_tells_of_those_with_mistakes(watched: Watche
     assert watched.told() == []
 
 
-def test_a_directory_is_believed_or_not_as_the_one_that_leads_finds_it(watched: Watched) -> None:
-    """Whatever the one before it had found, and whatever it saw itself while it looked on."""
-    paths = [watched.path / "b.yaml", watched.path / "c.yaml"]
+class Pair:
+    """Two job files that come and go."""
 
-    def fill() -> None:
-        for path in paths:
+    def __init__(self, watched: Watched) -> None:
+        self.paths = [watched.path / "b.yaml", watched.path / "c.yaml"]
+
+    def fill(self) -> None:
+        for path in self.paths:
             path.write_text(JOB.format(job_id=path.stem, word="x"))
 
-    def empty() -> None:
-        for path in paths:
+    def empty(self) -> None:
+        for path in self.paths:
             path.unlink()
 
-    fill()
+
+def test_a_directory_is_believed_or_not_as_the_one_that_leads_finds_it(watched: Watched) -> None:
+    """Whatever the one before it had found, and whatever it saw itself while it looked on."""
+    pair = Pair(watched)
+    pair.fill()
     watched.look()
-    empty()
+    pair.empty()
     watched.look()
     assert guard(watched.d.desk) is not None
     assert watched.told()
-    fill()
+    pair.fill()
     watched.files = FileDesk(watched.d.desk, watched.watcher())
     watched.look()
     assert guard(watched.d.desk) is None
-    empty()
+    pair.empty()
     watched.look(leading=False)
     assert guard(watched.d.desk) is None
     watched.look()
     assert guard(watched.d.desk) is not None
+
+
+def test_that_a_directory_is_not_believed_is_written_down_when_the_store_is_back(watched: Watched) -> None:
+    pair = Pair(watched)
+    pair.fill()
+    watched.look()
+    pair.empty()
+    watched.d.store.fails = "before"
+    with pytest.raises(Unavailable):
+        watched.look()
+    watched.d.store.fails = None
+    watched.look()
+    assert guard(watched.d.desk) is not None
+    for path in pair.paths:
+        record = watched.d.read(lambda r, job_id=path.stem: r.job(job_id))  # type: ignore[misc]
+        assert record is not None
+        assert record.retired_at is None
