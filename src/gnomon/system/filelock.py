@@ -175,7 +175,7 @@ class HeldLock:
             OSError: it could not be written all the same.
         """
         if self._file.fd >= 0:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 self._stay()
             os.pwrite(self._file.fd, text[: MOST_TOLD - 1].ljust(MOST_TOLD - 1) + b"\n", 0)
 

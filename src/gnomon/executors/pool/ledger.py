@@ -45,14 +45,12 @@ class Journal:
             self.renew()
 
     def renew(self) -> None:
-        """Empty the other file and go on in it; in the one of now as long as the disk refuses."""
-        self._turn = 1 - self._turn
+        """Empty the other file and go on in it; if the disk refuses, in the one of now, until that has grown again."""
+        self._turn, self._size = 1 - self._turn, 0
         try:
             self._open(os.O_TRUNC)
         except OSError:
             self._turn = 1 - self._turn
-        else:
-            self._size = 0
 
     def intact(self) -> bool:
         """Whether our descriptor is still ours: a call may have closed it."""
