@@ -388,13 +388,13 @@ def test_a_bare_database_can_be_restored_and_words_are_for_people(
     assert main(["db", "restore", "good/gnomon.db", "--db", "other.db"]) == 0
     assert "other.db is the database good/gnomon.db now" in capfd.readouterr().out
     assert main(["db", "check", "--db", "other.db"]) == 0
-    assert "is whole" in capfd.readouterr().out
+    assert "is whole" in " ".join(capfd.readouterr().out.split())  # a long path may break the line there
     assert main(["db", "backup", "again.tgz", "--db", "other.db"]) == 0
     assert "0 files of output" in capfd.readouterr().out
     with (filled.root / "other.db").open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 8192)
     assert main(["db", "check", "--db", "other.db"]) == 1
-    assert "is damaged" in capfd.readouterr().out
+    assert "is damaged" in " ".join(capfd.readouterr().out.split())
     assert main(["db", "backup", "third", "--db", "other.db"]) == 2
     assert not (filled.root / "third").exists()

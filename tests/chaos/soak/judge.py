@@ -38,7 +38,7 @@ def ledger(world: World) -> list[Line]:
     lines = []
     for raw in world.ledger.read_text(errors="replace").splitlines():
         parts = raw.split(" ")
-        if len(parts) == 8:
+        if len(parts) == 8 and parts[6]:  # a `date` that was killed with its job has said nothing
             what, job, run, attempt, fire, up, wall, code = parts
             lines.append(Line(what, job, run, int(attempt), fire, float(up), float(wall), code))
     return lines

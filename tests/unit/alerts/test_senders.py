@@ -30,6 +30,7 @@ from gnomon.alerts.ping import ping_address, send_ping
 from gnomon.app.sending import new_client, send_message
 from gnomon.core.errors import UsageError
 from tests.support.hooks import Hooks, hooks
+from tests.support.loops import to_the_end
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*imghdr.*:DeprecationWarning")  # what apprise imports
 MESSAGE = Message(
@@ -54,7 +55,7 @@ def send(table: dict[str, object]) -> None:
         async with new_client() as http:
             await send_message(channel, MESSAGE, http)
 
-    asyncio.run(once())
+    asyncio.run(to_the_end(once()))
 
 
 def refusal(table: dict[str, object]) -> Undelivered:

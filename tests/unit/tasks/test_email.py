@@ -27,6 +27,7 @@ from gnomon.tasks.email import EMAIL
 from gnomon.tasks.email_run import run
 from gnomon.tasks.net_addresses import SETTING
 from gnomon.tasks.performing import TaskFailed, Work
+from tests.support.loops import to_the_end
 
 BASE = {"host": "127.0.0.1", "from": "Jobs <jobs@example.com>", "to": "ops@example.com", "subject": "Hello"}
 
@@ -83,18 +84,7 @@ def server() -> Iterator[Server]:
 
 
 def perform_filled(arguments: Mapping[str, Any]) -> Any:
-    return asyncio.run(whole(Work(arguments, lambda text: None, {"GNOMON_RUN_ID": "run-1"})))
-
-
-async def whole(work: Work) -> Any:
-    """As in a worker, whose loop goes on: the goodbye of TLS is said, and the connection closed."""
-    try:
-        return await run(work)
-    finally:
-        loop: Any = asyncio.get_running_loop()
-        async with asyncio.timeout(10):
-            while len(loop._selector.get_map()) > 1:  # one is the loop's own
-                await asyncio.sleep(0.001)
+    return asyncio.run(to_the_end(run(Work(arguments, lambda text: None, {"GNOMON_RUN_ID": "run-1"}))))
 
 
 def perform(port: int, **arguments: Any) -> Any:
