@@ -228,6 +228,18 @@ def test_it_fails_for_a_while(place: Place, fails: Callable[[Path], Callable[[],
         assert b"logged" in place.log(f"after {number}") or b"printed" in place.log(f"after {number}")
 
 
+@pytest.mark.parametrize("fails", [unwritable, emptied, removed, file_in_its_place, away_and_back])
+def test_what_ends_meanwhile_has_succeeded(place: Place, fails: Callable[[Path], Callable[[], object]]) -> None:
+    """That nobody sees its result is not its fault, and no reason to do it again."""
+    place.begin("busy")
+    mend = fails(place.state)
+    place.gate.touch()
+    try:
+        assert place.sink.ended("busy").outcome is Outcome.SUCCEEDED
+    finally:
+        mend()
+
+
 @pytest.mark.parametrize("fails", [unwritable, removed, file_in_its_place, away_and_back])
 def test_it_fails_while_a_command_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Callable[[Path], Callable[[], object]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -46,8 +47,8 @@ class Facts:
 def ended(spec: AttemptSpec, base: str, facts: Facts) -> Ended:
     """The one `Ended` of an attempt that was claimed."""
     code = exit_code(facts)
-    result, bad_result = read_result(base)
-    outcome, failure = _judge(spec, facts, code, bad_result)
+    result, bad_result, blamed = read_result(base)
+    outcome, failure = _judge(spec, facts, code, bad_result, blamed)
     started = min(facts.claim.at, facts.now) if facts.claim is not None else None
     finished = facts.exit.at if facts.exit is not None and facts.exit.code is not None else facts.now
     if finished > facts.now or (started is not None and finished < started):  # a file's time can be any
@@ -103,21 +104,26 @@ def could_not_fork(facts: Facts) -> bool:
     return "fork" in facts.exit.said
 
 
-def read_result(base: str) -> tuple[Json, str]:
-    """The JSON the command left (None if none), and what is wrong with it ("" if nothing)."""
+def read_result(base: str) -> tuple[Json, str, bool]:
+    """The JSON the command left (None if none), what is wrong with it ("" if nothing), and whether the command is to
+    blame: nobody sees what is in a folder that is away for a moment."""
+    path = base + ".result"
     try:
-        data = read_plain(base + ".result", RESULT_LIMIT + 1)
+        data = read_plain(path, RESULT_LIMIT + 1)
     except FileNotFoundError:  # one with secrets is left as it was said, when they could not be struck out of it
-        return None, f"it can not be freed of secrets ({SAID})" if os.path.lexists(base + SAID) else ""
+        return None, f"it can not be freed of secrets ({SAID})" if os.path.lexists(base + SAID) else "", True
     except OSError as error:
-        return None, f"it can not be read ({error.strerror or error})"
+        blamed = error.errno != errno.ENOTDIR and os.path.lexists(path)
+        return None, f"it can not be read ({error.strerror or error})", blamed
     try:
-        return parsed(data), ""
+        return parsed(data), "", True
     except Unkept as why:
-        return None, str(why)
+        return None, str(why), True
 
 
-def _judge(spec: AttemptSpec, facts: Facts, code: int | None, bad_result: str) -> tuple[Outcome, Failure | None]:
+def _judge(
+    spec: AttemptSpec, facts: Facts, code: int | None, bad_result: str, blamed: bool
+) -> tuple[Outcome, Failure | None]:
     left = f"; {facts.survivors}" if facts.survivors else ""
     if facts.intent is not None and facts.intent.reason is Reason.TIMED_OUT:
         text = f"the command was stopped: it ran longer than {spec.timeout_s or 0:g} s{left}"
@@ -136,9 +142,8 @@ def _judge(spec: AttemptSpec, facts: Facts, code: int | None, bad_result: str) -
     if code != 0:
         return Outcome.FAILED, _exit_failure(spec.arguments, code)
     if bad_result:
-        return Outcome.FAILED, Failure(
-            BAD_RESULT, f"the command ended well, but its result cannot be kept: {bad_result}"
-        )
+        said = f"the command ended well, but its result cannot be kept: {bad_result}"
+        return (Outcome.FAILED if blamed else Outcome.SUCCEEDED), Failure(BAD_RESULT, said)
     return Outcome.SUCCEEDED, None
 
 
