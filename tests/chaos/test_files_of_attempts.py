@@ -276,6 +276,8 @@ SHARED = """
 import asyncio, os
 from gnomon.tasks.performing import Work
 
+ONE = asyncio.Lock()
+
 async def spoil(work: Work):
     given = work.arguments
     if given["suffix"] in ("log", "intent", "args"):
@@ -286,8 +288,9 @@ async def spoil(work: Work):
         place = names[0].rpartition(".")[0]
     env = {**os.environ, "B": f"{place}.{given['suffix']}"}
     null = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec("sh", "-c", given["script"], env=env, stdin=null, stdout=null)
-    await process.wait()
+    async with ONE:  # files that all share: a shell would wait for ever for the pipe that another has just made there
+        process = await asyncio.create_subprocess_exec("sh", "-c", given["script"], env=env, stdin=null, stdout=null)
+        await process.wait()
     work.log("said")
     if given["ready"]:
         open(given["ready"], "w").close()
