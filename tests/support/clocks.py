@@ -28,7 +28,8 @@ wants_faketime = pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not 
 def faked(offset: Path) -> dict[str, str]:
     """The variables under which a process sees a wall clock that is ahead by what the file `offset` says, in seconds.
 
-    The library is named apart from its place: a path with a blank in it would be taken for two libraries.
+    The library is named apart from its place: a path with a blank in it would be taken for two libraries. While two
+    threads ask at the same time, one of some hundred answers is the machine's own time (a fault of the library).
     """
     assert LIBRARY is not None
     places = [str(LIBRARY.parent), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]

@@ -193,7 +193,9 @@ class Nemesis:
     # ---- surroundings ----
 
     def nudge(self) -> None:
-        self.world.clock.set(self.world.clock.offset + self.rng.choice([-15, -8, -2, -0.4, 0.4, 2, 8, 25]))
+        """Never behind the machine's, which a process with threads sees for a moment now and then (`faked`): runs of
+        times that were still to come would be decided by it."""
+        self.world.clock.set(abs(self.world.clock.offset + self.rng.choice([-15, -8, -2, -0.4, 0.4, 2, 8, 25])))
 
     def far(self) -> None:
         """Far ahead or back, perhaps over a restart, and right again; then as the manual says."""
