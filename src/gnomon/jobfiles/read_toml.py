@@ -13,6 +13,9 @@ _TOKEN = re.compile(
     r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*|\n|[\[\]{}=,.]|[^\s\[\]{}=,.#"\']+',
     re.DOTALL,
 )
+_TABLE = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]")
+_ENTRY = re.compile(r"\s*([^=\"'\[\]{},#]+|\s*(?:\"[^\"]*\"|'[^']*'))\s*=")
+_PART = re.compile(r"\"[^\"]*\"|'[^']*'|[^.]+")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -86,17 +89,18 @@ def _places(text: str) -> dict[Path_, Place]:
     depth = 0  # of brackets in values
     for number, line in _statements(text):
         place = (number, len(line) - len(line.lstrip()) + 1)
-        table = re.match(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]", line) if depth == 0 else None
+        table = _TABLE.match(line) if depth == 0 else None
         if table:
             header = _header(_key(table[2]), table[1] == "[[", counts)
             places.setdefault(header, place)
             continue
-        entry = re.match(r"\s*([^=\"'\[\]{},#]+|\s*(?:\"[^\"]*\"|'[^']*'))\s*=", line) if depth == 0 else None
+        entry = _ENTRY.match(line) if depth == 0 else None
         if entry:
             keys = _key(entry[1])
             for end in range(1, len(keys) + 1):
                 places.setdefault(header + keys[:end], place)
-        depth = max(0, depth + _balance(line))
+        if depth or "[" in line or "{" in line:
+            depth = max(0, depth + _balance(line))
     return places
 
 
@@ -115,7 +119,7 @@ def _balance(line: str) -> int:
 
 
 def _key(text: str) -> tuple[str, ...]:
-    return tuple(found[0].strip().strip("\"'") for found in re.finditer(r"\"[^\"]*\"|'[^']*'|[^.]+", text))
+    return tuple(part.strip().strip("\"'") for part in _PART.findall(text))
 
 
 def _header(keys: tuple[str, ...], listed: bool, counts: dict[Path_, int]) -> Path_:
