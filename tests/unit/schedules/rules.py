@@ -56,3 +56,8 @@ def check_consistent(rule: Rule, low: datetime, high: datetime, limit: int = 500
             at = fire.at - timedelta(microseconds=1)
         assert back[::-1] == fires
     return fires
+
+
+def dates(text: str, year: int = 2026, count: int = 6) -> list[str]:
+    """The days of the first fires of a year."""
+    return [stamp[:10] for stamp in local(text, f"{year}-01-01T00:00:00", count)]

@@ -17,7 +17,7 @@ from gnomon.tasks.file_fsspec import fsspec_place
 from gnomon.tasks.file_places import Sending
 from gnomon.tasks.file_spots import roots_of_worker
 from gnomon.tasks.performing import TaskFailed
-from tests.unit.tasks.test_file import do, refusal
+from tests.unit.tasks.file_support import do, refusal
 from tests.unit.tasks.test_http_calls import failed, perform
 
 TEXT = "".join(f"line {number}\n" for number in range(3_000)).encode()
