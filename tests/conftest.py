@@ -20,7 +20,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # No test may read or write the settings and the database of whoever runs it.
 for name in [name for name in os.environ if name.startswith("GNOMON_")]:
     del os.environ[name]
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup what is tested would ignore it, too
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:  # by nohup, by `make test &` in a script: what is tested would, too
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 _state = tempfile.TemporaryDirectory(prefix="gnomon-tests-", ignore_cleanup_errors=True)
 atexit.register(_state.cleanup)
 os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = _state.name

@@ -35,7 +35,8 @@ class Unblocked(io.TextIOBase):
         self._stream, self._dropped = stream, dropped
         self._fd = os.dup(stream.fileno())
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # may be entered again by a finaliser
-        self._given = self._taken = self._lost = 0
+        self._given = self._lost = 0  # counted by who writes
+        self._taken = self._told = 0  # counted by the thread
         self._thread = threading.Thread(target=self._run, name="gnomon-output", daemon=True)
         self._thread.start()
 
@@ -59,7 +60,8 @@ class Unblocked(io.TextIOBase):
     def write(self, text: str) -> int:
         """Have it written; returns at once."""
         if self._given - self._taken > MOST_WAITING:
-            self._lost += text.count("\n")
+            lines = text.count("\n")  # before `+=`: a call between its two halves lets another thread in
+            self._lost += lines
         else:
             kept = text if len(text) <= MOST_AT_ONCE else text[: MOST_AT_ONCE - 2] + "…\n"
             self._given += len(kept)
@@ -70,7 +72,7 @@ class Unblocked(io.TextIOBase):
         """Whether somebody reads."""
         from gnomon.core.health import Check, Level  # not for `gnomon --help`, which comes through here too
 
-        if lost := self._lost:
+        if lost := self._lost - self._told:
             yield Check("log", Level.DEGRADED, f"nobody reads the log: {lost} lines were dropped")
 
     def finish(self) -> None:
@@ -83,12 +85,12 @@ class Unblocked(io.TextIOBase):
 
     def _run(self) -> None:
         while (text := self._queue.get()) is not None:
-            lost, told = self._lost, self._dropped
+            lost, line = self._lost - self._told, self._dropped
             self._put(text)
             self._taken += len(text)
             if lost and self._given - self._taken < MOST_WAITING // 2:
-                self._lost -= lost
-                self._put("" if told is None else told(lost))
+                self._told += lost
+                self._put("" if line is None else line(lost))
         os.close(self._fd)
 
     def _put(self, text: str) -> None:
