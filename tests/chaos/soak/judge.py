@@ -137,9 +137,9 @@ class Judge:
                 yield f"{job_id} is not there, or never retired"
                 continue
             period = every * SECOND
-            twice = [at for at, n in fired[job_id].items() if n > 1 and not self._reset(at)]
+            twice = [at for at, n in fired[job_id].items() if n > max(1, self._shown(at)) and not self._reset(at)]
             if twice:
-                yield f"{job_id}: {len(twice)} fire times have two runs"
+                yield f"{job_id}: {len(twice)} fire times have two runs, e.g. {twice[:4]}"
             if any(at % period for at in fired[job_id]):
                 yield f"{job_id} fired when nothing was due"
             expected = range((job["created_at"] // period + 1) * period, job["retired_at"] + 1, period)
@@ -190,6 +190,10 @@ class Judge:
     def _reset(self, at: int) -> bool:
         """A person had the schedules start anew then: what a wrong clock had done for such times is done once more."""
         return any(a * SECOND <= at <= b * SECOND for a, b in self.nemesis.resets)
+
+    def _shown(self, at: int) -> int:
+        """How often a wrong clock showed this time, and a person had the schedules start anew afterwards."""
+        return sum(a * SECOND <= at <= b * SECOND for a, b in self.nemesis.wrong)
 
 
 _NOT_BEGUN = frozenset({"spawn_failed", "worker_failed", "worker_died", "timed_out", "bad_arguments"})

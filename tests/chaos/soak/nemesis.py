@@ -31,6 +31,7 @@ class Nemesis:
         self.moments: list[tuple[float, str]] = []
         self.acknowledged: list[str] = []
         self.resets: list[tuple[float, float]] = []  # wall clock before and after
+        self.wrong: list[tuple[float, float]] = []  # what a wrong clock showed before each reset
         self.refused: list[str] = []
         self.faults: dict[str, tuple[int, Callable[[], None]]] = {
             "kill": (8, self.kill),
@@ -200,12 +201,15 @@ class Nemesis:
     def far(self) -> None:
         """Far ahead or back, perhaps over a restart, and right again; then as the manual says."""
         right = self.world.clock.offset
-        self.world.clock.set(right + self.rng.choice([-86_400, -7_200, 7_200, 86_400, 400 * 86_400]))
+        wrong = right + self.rng.choice([-86_400, -7_200, 7_200, 86_400, 400 * 86_400])
+        began = time.time() + wrong
+        self.world.clock.set(wrong)
         _rest(self.rng.uniform(2, 6))
         if self.rng.random() < 0.5:
             self.restart()
             _rest(self.rng.uniform(1, 3))
         self.world.clock.set(right)
+        self.wrong.append((began - 120, time.time() + wrong + 30))  # what was due shortly before is caught up
         if self.rng.random() < 0.5:
             self.kill()
         before = time.time() + right
