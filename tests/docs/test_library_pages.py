@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.timing import patience
+
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -18,7 +22,7 @@ def blocks(page: str) -> list[str]:
 
 def run(directory: Path, *command: str) -> str:
     done = subprocess.run(
-        [sys.executable, *command], cwd=directory, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, *command], cwd=directory, capture_output=True, text=True, timeout=100 * patience(), check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

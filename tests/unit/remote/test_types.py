@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.timing import patience
+
+pytestmark = pytest.mark.timeout(600)
+
 HERE = Path(__file__).parent
 WRONG = {
     "client.get_run(3)": "arg-type",
@@ -24,7 +28,9 @@ WRONG = {
 def mypy(path: Path, cache: Path) -> str:
     """Only this file, as a user has it: with the package installed."""
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(cache), str(path)]
-    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(
+        command, cwd=path.parent, capture_output=True, text=True, timeout=110 * patience(), check=False
+    )
     assert done.returncode in (0, 1), done.stderr
     return done.stdout
 
