@@ -38,8 +38,9 @@ def ledger(world: World) -> list[Line]:
     lines = []
     for raw in world.ledger.read_text(errors="replace").splitlines():
         parts = raw.split(" ")
-        if len(parts) == 8 and parts[6]:  # a `date` that was killed with its job has said nothing
+        if len(parts) == 8:
             what, job, run, attempt, fire, up, wall, code = parts
+            wall = wall or "nan"  # `date` has said nothing: killed with its job, or ended by libfaketime
             lines.append(Line(what, job, run, int(attempt), fire, float(up), float(wall), code))
     return lines
 
