@@ -64,7 +64,8 @@ class Unblocked(io.TextIOBase):
             self._lost += lines
         else:
             kept = text if len(text) <= MOST_AT_ONCE else text[: MOST_AT_ONCE - 2] + "…\n"
-            self._given += len(kept)
+            size = len(kept)
+            self._given += size
             self._queue.put(kept)
         return len(text)
 

@@ -14,15 +14,21 @@ from gnomon.system.unblocked import Unblocked, unblocked
 from tests.support.service import until
 
 
-def test_what_nobody_reads_is_dropped_and_counted_and_told_when_somebody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 10_000)
+def full_pipe() -> tuple[int, int]:
+    """Its ends; whoever writes waits for a reader."""
     read, write = os.pipe()
-    line = "x" * 99 + "\n"
     os.set_blocking(write, False)
     with contextlib.suppress(BlockingIOError):
         while os.write(write, b"\n"):
             continue
-    os.set_blocking(write, True)  # and full
+    os.set_blocking(write, True)
+    return read, write
+
+
+def test_what_nobody_reads_is_dropped_and_counted_and_told_when_somebody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 10_000)
+    read, write = full_pipe()
+    line = "x" * 99 + "\n"
     with os.fdopen(write, "w") as file:
         stream = Unblocked(file, lambda count: f"dropped {count}\n")
         for _ in range(5000):
@@ -45,6 +51,36 @@ def test_what_nobody_reads_is_dropped_and_counted_and_told_when_somebody_reads(m
         stream.finish()
         assert os.read(read, 1 << 16) == b"the end\n"
     os.close(read)
+
+
+def test_a_line_dropped_while_others_are_told_of_makes_none_count_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 10_000)
+    read, write = full_pipe()
+    taken = bytearray()
+
+    class Line(str):
+        """Somebody reads, and is told, just when it is counted."""
+
+        __slots__ = ()
+
+        def count(self, *_: object) -> int:
+            while b"dropped" not in taken:
+                taken.extend(os.read(read, 1 << 16))
+            return 1
+
+    with os.fdopen(write, "w") as file:
+        stream = Unblocked(file, lambda count: f"dropped {count}\n")
+        for _ in range(200):
+            stream.write("x" * 99 + "\n")
+        stream.write(Line("y\n"))
+        stream.write("the end\n")
+        stream.finish()
+        taken += os.read(read, 1 << 16)
+    os.close(read)
+    lines = taken.decode().splitlines()
+    told = [int(line.split()[1]) for line in lines if line.startswith("dropped")]
+    assert lines.count("x" * 99) + sum(told) == 201
+    assert lines[-1] == "the end" or lines[-2] == "the end"
 
 
 def test_the_end_does_not_wait_for_a_reader_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
